@@ -1,5 +1,4 @@
-"""What is done by the clock? Jobs of every hour for each tenant, and the watch of every few
-minutes.
+"""Scheduled jobs: the hourly ones of each tenant, and the watch that runs every few minutes.
 
 Jobs of every hour: snapshots, merges, seals, joins, lost captures, and deletions. The schedule
 sends a message for each tenant, so that no tenant waits for another, and one that fails is tried

@@ -1,5 +1,5 @@
-"""Telemetry of the work under way: its tenant, its counts and the time of each stage. It is free if
-nobody listens.
+"""Telemetry of the current work: its tenant, its counts and the time of each stage. It costs
+nothing without a listener.
 
 The runner of the work (api/observability.py) begins an invocation and collects the stages; the work
 reports the rest.
@@ -198,7 +198,7 @@ def report_failure(error: Exception, what: str) -> None:
 
 
 def log_failure(error: Exception, what: str) -> None:
-    """Log a failure with its causes, which no caller is told; one that nobody expects with its
+    """Log a failure with its causes, which callers do not see; an unexpected one with its
     traceback."""
     metric, level = _kind(error)
     unexpected = error if metric == FAILURES_UNEXPECTED else None

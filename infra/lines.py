@@ -71,7 +71,7 @@ def name_part(path: str) -> str:
 
 
 def count_python(text: str) -> tuple[int, int]:
-    """Return how many lines hold code, and how many tokens stand on them."""
+    """Return the number of lines with code, and the number of tokens on them."""
     statements = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr)]
     docstrings = {
         line

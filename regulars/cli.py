@@ -45,7 +45,7 @@ class Sections(click.Group):
         self._sections: dict[str, tuple[click.Command, ...]] = {}
 
     def add_section(self, title: str, *added: click.Command) -> None:
-        """Add commands that stand below a title of their own."""
+        """Add commands below a title of their own."""
         self._sections[title] = added
         for command in added:
             self.add_command(command)

@@ -1,4 +1,4 @@
-"""What was found of a machine or an account: a line each, with its remedy."""
+"""Findings about a machine or an account: a line each, with its remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One line: `says` what was found and, unless it is well, the command or setting that mends
+    """One line: `says` what was found and, unless it is well, the command or setting that fixes
     it."""
 
     level: Level

@@ -201,7 +201,7 @@ class Served(Struct, frozen=True):
 
 
 def find_server(folder: Path) -> Served | None:
-    """Return the folder's server; None: nobody. Nothing is made by looking."""
+    """Return the folder's server, or None. The lookup creates nothing."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -213,7 +213,7 @@ def find_server(folder: Path) -> Served | None:
 
 
 def try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock an open file or folder, and tell whether nobody else has it."""
+    """Lock an open file or folder, and tell whether that succeeded."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

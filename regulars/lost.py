@@ -1,6 +1,7 @@
-"""What lay at most on a box or a phone that somebody else has now?
+"""The data that a lost or stolen box or phone held at most.
 
-The service says what it was told last, and what it cannot know. Nothing here asks the lost thing.
+It relies on the last reports that the service received, and names what it cannot know. It never
+contacts the lost device.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def _find_number(camera: Camera, name: str) -> int | None:
 
 
 def list_browser(tenant: Tenant, member: Member, found: Iterable[Made]) -> Iterator[str]:
-    """Yield the browsers by which somebody is signed in, what each may, and what is pushed there.
+    """Yield the browsers with a session, the rights of each, and the messages that are pushed
+    there.
 
     `found`: what the member made that stands, with the sessions.
     """

@@ -1,4 +1,4 @@
-"""Who is the person of a photo, in each shop's book? The photo is compared, and not kept."""
+"""Search for the person of a photo in each shop's book. The photo is compared, and not kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regulars.shops import Left
 
 
 class AskedShops(Left):
-    """Answers of several shops to the question who is on a photo.
+    """Results of a photo's search in several shops.
 
     `known`: each shop that knows the person, with the ids of the person's faces; `strange`: the
     shops in which nobody looks like the photo.

@@ -1,14 +1,14 @@
-"""Is a data folder the one that was served before, or a copy of it?
+"""Detection of a copied data folder, as opposed to the one that was served before.
 
-A copy holds the same keys, hooks, signing key and name at the witness, so two boxes would be one.
-So the folder has a mark that says which file the mark itself is: by the time when that file was
-made, else by its number (inode). Whatever copies files makes another file. A container that is
-started again, a volume that another node mounts, a disk in another machine and a folder that is
-renamed bring the very same file along.
+A copy has the same keys, hooks, signing key and name at the witness, so two boxes would pass for
+one. So the folder has a mark that identifies its own file: by the time when that file was created,
+else by its number (inode). Copying creates another file. A container that is started again, a
+volume that another node mounts, a disk in another machine and a folder that is renamed keep the
+same file.
 
-Nothing is asked either if files were put back at the same path of the same machine, as from a copy
-of the disk: nobody serves the ones of before. A container has no machine of its own to tell that
-by. A clone of a whole disk, or of a virtual machine, cannot be told from the first.
+No question is asked either if files were restored to the same path of the same machine, as from a
+copy of the disk: nobody serves the ones of before. A container has no machine of its own to
+recognise that by. A clone of a whole disk, or of a virtual machine, cannot be told from the first.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def require_place(data: Path) -> None:
 
 
 def describe_doubt(data: Path) -> str:
-    """Say what somebody has to answer before a folder is served; "": nothing."""
+    """Return the question to answer before a folder is served; "" if there is none."""
     noted, folder = read_noted_place(data), quote(str(data))
     if noted is None or is_same(noted, find_place(data)):
         return ""
@@ -163,8 +163,8 @@ def _hash_machine() -> str:
 
 
 def part_book(services: Services, tenant: Tenant) -> str:
-    """Make a tenant's book in a copied folder another one than the first's: its hooks are off, and
-    nobody is in.
+    """Separate a tenant's book in a copied folder from the original: its hooks are off, and all are
+    signed out.
 
     Return a line about it. The secrets are renewed next. May be repeated.
     """

@@ -1,5 +1,5 @@
-"""What protects the data on their way and on the disk: what is really on, for the record of
-processing (Article 32).
+"""The protection of data in transit and at rest: what is really on, for the record of processing
+(Article 32).
 
 Of a box it is asked of the service that runs, or else of the settings here, and of the kernel. A
 stage is as its template makes it (infra/storage.py, infra/functions.yaml).

@@ -1,4 +1,4 @@
-"""Acts in several shops: one whose book refuses holds up no other."""
+"""Acts in several shops: a refusal in one shop does not stop the others."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""`python -m regulars.words --missing pl`: which words does a language lack? Without it: how many
-does each lack, and has somebody read them?
+"""The texts that each language lacks: `python -m regulars.words --missing pl` lists them for one
+language. Without it: how many each language lacks, and whether it was reviewed.
 
-English is the source. Its words stand in for those that another language lacks, so a language may
-begin with one. The console has its files in console, messages have theirs in
-chalicelib/domain/languages, papers in chalicelib/privacy/languages.
+English is the source. Its texts stand in for those that another language lacks, so a language may
+start with a single one. The console's texts are in console, those of messages in
+chalicelib/domain/languages, those of printed documents in chalicelib/privacy/languages.
 """
 
 from __future__ import annotations

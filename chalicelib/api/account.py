@@ -1,4 +1,4 @@
-"""What may a tenant set itself, and how much of its limits does it use?
+"""The settings that tenants change themselves, and their use of their limits.
 
 All other settings are its operator's (tenants).
 
@@ -76,8 +76,7 @@ class Account(Service["Services"]):
     def change(
         self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None
     ) -> None:
-        """Set the fields in `changes`, all in one write, then begin what follows from the new
-        values.
+        """Set the fields in `changes` in one write, then start what follows from the new values.
 
         `changes`: by the names in OF_TENANT and OF_PROMOTION_SETTINGS; other names are left out.
 

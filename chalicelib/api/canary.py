@@ -50,8 +50,8 @@ def run_canary(
     most_s: float = 0.0,
     pause: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Search for the drawn face as the tenant, at the API that begins at `url`; then have the
-    promise kept for it.
+    """Search for the drawn face as the tenant, at the API at `url`; then time the delivery to the
+    tenant's webhook.
 
     `most_s`: seconds within which the tenant's hook has to be told of a picture; 0: nobody knows
     yet how long it takes, and perhaps the tenant's camera is not made yet. Raises TenantNotFound,
@@ -80,7 +80,7 @@ def run_canary(
 
 
 def name_receiver(url: str) -> str:
-    """Return the address at the API that begins at `url` to which the canary's hook is posted."""
+    """Return the URL, below the API at `url`, that the canary's hook posts to."""
     [path] = [dialect.read_canary_path() for dialect in DIALECTS if dialect.has_canary]
     return f"{url.rstrip('/')}{path}"
 

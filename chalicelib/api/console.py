@@ -77,8 +77,8 @@ class Console:
         return console_files.make_page(console_files.locate_folder(), self._texts, pictures)
 
     def redirect_to_page(self, request: HttpRequest) -> Response:
-        """Lead to the page from the called path, so that a path holds which a proxy takes off (RFC
-        9110, 10.2.2).
+        """Redirect to the page relative to the called path, so that it works behind a proxy that
+        strips a path prefix (RFC 9110, 10.2.2).
 
         A gateway's stage may be called without a slash at its end: it is then named again.
         """
@@ -100,7 +100,8 @@ class Console:
         return Response(file.text, dict(file.headers))
 
     def answer_file(self, request: HttpRequest) -> Response:
-        """Answer a file. Raises Refused for what is none."""
+        """Return the response with a file of the console. Raises Refused if there is no such
+        file."""
         parts = (request.parameters.get(part) for part in ("name", "file"))
         name = "/".join(filter(None, parts))
         if name not in self._files:

@@ -109,7 +109,7 @@ def list_paths(page_folder: Path, libraries: Mapping[str, Path]) -> dict[str, Pa
 
 
 def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Return what is served, by the names that modules import.
+    """Return the text of each served file, by the name that modules import.
 
     `paths`: of all files but the page, by such names.
     """
@@ -174,7 +174,7 @@ def _make_file(name: str, text: str) -> File:
 
 
 def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[str]) -> File:
-    """Fill index.html in: with the import map and the start, whose hashes the policy names.
+    """Return index.html with the import map and the start script, whose hashes the policy lists.
 
     `page_folder`: the folder of index.html. `texts`: those of `read_texts`. `pictures`: URLs of the
     hosts that pictures come from.

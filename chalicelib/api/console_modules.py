@@ -43,7 +43,7 @@ _WAITS = re.compile(r"\n(?:const .* = )?await ")
 
 
 def join_modules(modules: Mapping[str, str]) -> dict[str, str]:
-    """Return the joined files, and the modules that nobody imports as they are.
+    """Return the joined files, and unchanged the modules that no other imports.
 
     `modules`: texts by name.
 

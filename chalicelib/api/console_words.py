@@ -1,4 +1,4 @@
-"""The console's words, by language: English ones stand in for those that a language lacks.
+"""The console's texts, by language; English ones replace those that a language lacks.
 
 A folder's English file says which words its pages have; those of events and of a person's texts
 stand where these are declared (domain/events, domain/person_texts). Another language has them in a
@@ -104,8 +104,8 @@ def fill_words(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def list_languages(served: Mapping[str, str]) -> dict[str, dict[str, bool]]:
-    """Return the languages of the console, of messages and of papers, and whether somebody has read
-    the words of each."""
+    """Return the languages of the console, of messages and of printed documents, each with whether
+    its texts were reviewed."""
     words = _of_every_page(served)
     names = sorted(words, key=lambda name: (name != DEFAULT_LANGUAGE, name))
     return {
@@ -116,7 +116,7 @@ def list_languages(served: Mapping[str, str]) -> dict[str, dict[str, bool]]:
 
 
 def list_waiting(served: Mapping[str, str]) -> dict[str, str]:
-    """Return what the page says while it waits, by each language that says it."""
+    """Return the page's loading text in each language that has one."""
     words = {name: str(table[_WAITS]) for name, table in _of_every_page(served).items()}
     english = words[DEFAULT_LANGUAGE]
     own = {name: text for name, text in words.items() if text != english}

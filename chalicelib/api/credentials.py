@@ -1,4 +1,4 @@
-"""Credentials: the key or signature by which a request says whose it is.
+"""Credentials: the key or signature that identifies a request's caller.
 
 One box looks at them before it reads the body, and counts the request to that tenant.
 
@@ -53,7 +53,7 @@ Raises Exception."""
 
 
 class KeyCredential(Struct, frozen=True):
-    """A key that a request has. `find`: returns whose it is.
+    """A key in a request. `find`: returns the key's owner.
 
     `tenant`: whose the request is without a key. `in_body`: whether the body has the key.
     """
@@ -65,7 +65,7 @@ class KeyCredential(Struct, frozen=True):
 
 
 class SignatureCredential(Struct, frozen=True):
-    """The id of the key by which a request says that it is signed.
+    """The id of the key that a request claims to be signed with.
 
     `find`: proves it by the whole request.
 
@@ -82,21 +82,21 @@ Credential = KeyCredential | SignatureCredential
 
 
 def find_by_service_key(services: Services, key: str) -> Tenant | None:
-    """Return whose key of a service it is."""
+    """Return the owner of a service's key."""
     tenant_and_key = services.access.keys.find_by_service_key(key)
     return None if tenant_and_key is None else tenant_and_key[0]
 
 
 def find_nobody(_services: Services, _key: str) -> None:
-    """Find nobody."""
+    """Return no owner."""
 
 
 NOBODY = KeyCredential(find_nobody, "")
 
 
 def parse_form_value(name: bytes, body: bytes) -> str:
-    """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is
-    spelled oddly."""
+    """Return an id or a key from a form, at any position of its field; "" if it is missing or
+    malformed."""
     start = -1
     for _ in range(_LOOKS):
         start = body.find(name, start + 1)

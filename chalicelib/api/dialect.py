@@ -35,8 +35,7 @@ ROOT = "/"
 
 
 class Keyless(Struct, frozen=True):
-    """Settings of a dialect whose clients may come without a key: the tenant that they are of, and
-    their networks."""
+    """Settings of a dialect that allows clients without a key: their tenant, and their networks."""
 
     tenant: str | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -78,17 +77,17 @@ class Dialect(Struct, frozen=True):
 
     @property
     def is_at_root(self) -> bool:
-        """Tell whether its only path is the root: what it says there is POST, and the console has
+        """Tell whether the dialect's only path is the root, where it answers POST and the console
         GET."""
         return self.prefixes == (ROOT,)
 
     def owns(self, path: str) -> bool:
-        """Tell whether a path is one of its own."""
+        """Tell whether a path belongs to the dialect."""
         return path == ROOT if self.is_at_root else path.startswith(self.prefixes)
 
     @property
     def views(self) -> Views:
-        """Load what answers its requests."""
+        """Load the views that answer the dialect's requests."""
         views: Views = self._load_part("routes").VIEWS
         return views
 
@@ -107,7 +106,7 @@ class Dialect(Struct, frozen=True):
         )
 
     def make_probes(self, keys: Keys) -> list[Probe]:
-        """Make the calls by which the doctor sees whether its clients get what they expect.
+        """Make the calls with which the doctor checks that clients get the expected answers.
 
         Raises InvalidInput, also if it has none.
         """
@@ -118,7 +117,7 @@ class Dialect(Struct, frozen=True):
 
     @property
     def limits(self) -> str:
-        """Return what the doctor says about the thresholds that its clients have."""
+        """Return the doctor's note on the thresholds that clients of the dialect use."""
         limits: str = self._load_part("probe").LIMITS
         return limits
 

@@ -1,5 +1,5 @@
-"""Which dialects are there? Those that installed distributions name as entry points of the group
-`regulars.dialects` (docs/dialects.md)."""
+"""Discovery of dialects: entry points of the group `regulars.dialects` in installed distributions
+(docs/dialects.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GROUP = "regulars.dialects"
 
 def list_entry_points(folders: Iterable[str]) -> dict[str, str]:
     """Return the entry points of dialects, `module:attribute` by name, that the distributions in
-    these folders declare: those whose names begin with `regulars`.
+    these folders declare, if their names start with `regulars`.
 
     importlib.metadata would read all other distributions, too: 15 ms and more of a cold start. Of a
     distribution that is in two folders, the first counts, as for imports. Raises ImportError if two
@@ -93,7 +93,7 @@ READS: Mapping[str, tuple[Data, ...]] = {
 
 
 def make_face_sets(services: Services) -> FaceSets:
-    """Return what keeps face sets, of the dialects that do. Raises ImportError if several do."""
+    """Return the FaceSets of the dialect that keeps some. Raises ImportError if several do."""
     from chalicelib.domain.face_sets import FaceSets
 
     kinds = {one.face_sets for one in DIALECTS} - {""}
@@ -112,7 +112,8 @@ def find_owner(path: str) -> Dialect | None:
 
 
 def describe_feelings(tenant: Tenant) -> str:
-    """Say of whom emotion and beauty are estimated, and the command that changes it."""
+    """Return a sentence about the people whose emotion and beauty are estimated, with the command
+    that changes it."""
     names = " and ".join(sorted(FEELINGS - tenant.attributes_off))
     command = f"regulars tenants set {tenant.name}"
     if not names:
@@ -131,7 +132,7 @@ def describe_feelings(tenant: Tenant) -> str:
 
 
 def find_root_answer(provide: Provide) -> Answer | None:
-    """Return what answers POST at the root; None: no dialect does.
+    """Return the view that answers POST at the root; None if no dialect has one.
 
     Its modules are loaded at its first request.
     """

@@ -197,7 +197,8 @@ bound."""
 
 
 class Texts(Struct, frozen=True):
-    """Texts by name. Unless a method says otherwise, an empty one counts as not sent."""
+    """Text parameters by name. Unless a method states otherwise, an empty one counts as not
+    sent."""
 
     values: Mapping[str, str]
 
@@ -302,8 +303,7 @@ def parse_value(
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether the text is free of half surrogate pairs, which JSON can spell and UTF-8
-    cannot."""
+    """Tell whether the text has no lone surrogates, which JSON can encode and UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,5 +1,4 @@
-"""Whether the service lives and is ready, for load balancers and monitors: without a key, and
-without a secret."""
+"""Health and readiness, for load balancers and monitors: without a key, and without secrets."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Failure(Exception):
-    """A failure in a dialect's own words, for what the book has none: no fault of ours.
+    """A failure that only the dialect has a message for, and that is no fault of the service.
 
     `code`: the dialect's.
     """
@@ -159,12 +159,12 @@ class HttpRequest(Struct, frozen=True):
 
     @property
     def is_through_gateway(self) -> bool:
-        """Tell whether API Gateway passed the request on: it drops signatures and unpacks
+        """Tell whether the request came through API Gateway, which drops signatures and unpacks
         bodies."""
         return self.stage not in (ONE_BOX, FUNCTION_URL)
 
     def limit_bytes(self, on_one_box: int) -> int:
-        """Return the most bytes that a body may have: on AWS what Lambda takes."""
+        """Return the maximum size of a body in bytes: on AWS the limit of Lambda."""
         return on_one_box if self.stage == ONE_BOX else MAX_BODY_BYTES
 
     def parse_media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
@@ -251,7 +251,7 @@ def answer_plainly(refused: Failure) -> Response:
 
 
 def add_no_fields(_error: type[RegularsError], _text: str) -> Mapping[str, object]:
-    """Add nothing to what a gateway answers."""
+    """Add no fields to a gateway's answer."""
     return NOTHING
 
 
@@ -296,7 +296,7 @@ def add_route(
     list_answers: Callable[[], Mapping[str, Answer]],
     answer_refusal: AnswerRefusal = answer_plainly,
 ) -> None:
-    """Register the functions that answer at a path, whose segments may be `{names}`.
+    """Register the view functions of a path, whose segments may be `{names}`.
 
     Other methods are answered 405.
 
@@ -360,7 +360,7 @@ def answer_request(
 
 
 def enter_book(headers: Mapping[str, str], tenant: Tenant, caller: str) -> None:
-    """Report whose book answers a request, once its caller is known.
+    """Report the owner of the book that answers a request, once the caller is known.
 
     Raises OtherBook if it names another one.
 
@@ -382,7 +382,7 @@ def enter_book(headers: Mapping[str, str], tenant: Tenant, caller: str) -> None:
 
 
 def make_retry_header(error: Exception, status: int) -> dict[str, str]:
-    """Make the header that says when a request may come again."""
+    """Make the header with the time after which a request may be repeated."""
     return {"Retry-After": str(getattr(error, "again_in_s", 1))} if status in (429, 503) else {}
 
 

@@ -74,7 +74,8 @@ def make_observer(
 
 @contextmanager
 def observe_invocation(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
-    """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
+    """Observe the work inside as one invocation, and report it to `tell` at the end, even if it
+    fails."""
     began = time.perf_counter()
     with (
         telemetry.begin_invocation(function, request_id) as invocation,

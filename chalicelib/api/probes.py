@@ -28,7 +28,7 @@ class Reply(Protocol):
 
 
 class Probe(NamedTuple):
-    """A call: what it is, what is sent, and whether an answer is what the client expects."""
+    """A call: its name, the request, and the check whether an answer is what the client expects."""
 
     subject: str
     path: str
@@ -46,7 +46,7 @@ class Keys(dict[str, str]):
 
 
 def draw_empty_picture() -> bytes:
-    """Draw a JPEG that shows nobody."""
+    """Draw a JPEG without a face."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -55,7 +55,7 @@ def draw_empty_picture() -> bytes:
 
 
 def make_picture_file() -> tuple[str, bytes, str]:
-    """Return a picture that shows nobody, as a file of a form."""
+    """Return a picture without a face, as a file of a form."""
     return "picture.jpg", draw_empty_picture(), "image/jpeg"
 
 

@@ -1,5 +1,5 @@
-"""The promise of a stage, kept for a tenant of its own: a hook is told within seconds of a picture
-from a camera.
+"""The check of a stage's delivery promise, for a tenant of its own: a hook is notified within
+seconds of a camera's picture.
 
 The canary (api/canary.py) offers and uploads a drawn face as a camera does, and waits until it is
 resolved and told. On the way are the cameras' address, S3, its events, both queues, ingest and
@@ -75,7 +75,8 @@ _SEEN = (Resolution.MATCHED, Resolution.STRANGER)
 
 
 def make_camera_key(signing_key: str) -> str:
-    """Make the key of the tenant's camera: only who may unseal the tenant's signing key can."""
+    """Derive the key of the tenant's camera from the tenant's signing key: without that one it
+    cannot be computed."""
     return (
         OF_CAMERA
         + hmac.new(signing_key.encode(), b"promise camera", hashlib.sha256).hexdigest()[:32]

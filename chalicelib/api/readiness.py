@@ -1,5 +1,5 @@
-"""Is the service ready? Whether models, storage and galleries are at hand, for people who may not
-know more."""
+"""The readiness check: whether models, storage and galleries are available, with no details that
+need a key."""
 
 from __future__ import annotations
 

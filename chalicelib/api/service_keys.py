@@ -52,8 +52,8 @@ def add_service_key(
 def find_holder(
     services: Services, dialect: Dialect, service: str, secret: str, act: str
 ) -> Holder | None:
-    """Return whose key a secret is; None if it is nobody's, of another service, or its group is
-    gone.
+    """Return the owner of a key; None if there is none, the key is of another service, or its group
+    is gone.
 
     `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
     """
@@ -71,8 +71,8 @@ def find_holder(
 def use_key(
     services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str
 ) -> Holder | None:
-    """Return what a key reaches now, and note its use; None if its tenant is disabled or its group
-    is gone.
+    """Return what a key may access now, and record its use; None if its tenant is disabled or its
+    group is gone.
 
     The call counts against the key's rate, which is as high as that of v1's keys. Raises
     TooManyRequests.

@@ -1,5 +1,5 @@
-"""Which site made a browser send this? What needs no key asks that, since a browser does what any
-page says."""
+"""Checks of a browser request's origin, for routes that need no key: a page of any site can make a
+browser send a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chalicelib.auth.addresses import parse_address
 
 
 def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
-    """Tell whether a browser says that a page of this host sent the request."""
+    """Tell whether the browser reports that a page of this host sent the request."""
     site = headers.get("sec-fetch-site")
     if site:
         return site == "same-origin"
@@ -20,7 +20,7 @@ def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
 
 
 def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bool:
-    """Tell whether a browser says that a page of another site did.
+    """Tell whether the browser reports that a page of another site sent the request.
 
     Programs say nothing about sites.
     """
@@ -37,7 +37,7 @@ def parse_host(url: str) -> str:
 
 
 def list_own_names(public_url: str | None) -> set[str]:
-    """Return the names by which this machine is called."""
+    """Return this machine's host names."""
     machine_name = socket.gethostname().lower()
     return {
         "localhost",
@@ -48,7 +48,7 @@ def list_own_names(public_url: str | None) -> set[str]:
 
 
 def is_own_host(host: str, names: Collection[str]) -> bool:
-    """Tell whether a Host header has an address or one of the names.
+    """Tell whether a Host header is an IP address or one of `names`.
 
     Any website can have a name of its own point here, and would read the answer in a browser of
     this network.

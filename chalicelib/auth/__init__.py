@@ -1,4 +1,4 @@
-"""Who may call, with which key or session, and how fast?
+"""Authentication and rate limits: API keys, members, and sessions of browsers.
 
 access (keys). Inside: members (people who sign in), sessions, passkeys, rate_limits (requests,
 wrong passwords).

@@ -87,7 +87,7 @@ class KeyRing(Service["Services"]):
         expires_at: datetime | None = None,
         request: RequestId | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key. Return it, and its secret, of which only the hash is stored.
+        """Make a key. Return it with its secret, of which only the hash is stored.
 
         Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
         """
@@ -198,7 +198,7 @@ class KeyRing(Service["Services"]):
 
     @retry_if_changed(_BUSY)
     def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
-        """Replace the key's secret. The old one, and the sessions that it began, stop at once.
+        """Replace the key's secret. The old one, and the sessions that it started, end at once.
 
         Raises KeyNotFound, InvalidInput for the first key and those of services, Busy,
         AnsweredAlready.
@@ -222,7 +222,7 @@ class KeyRing(Service["Services"]):
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
-        """Delete the key. It, and the sessions that it began, stop at once.
+        """Delete the key. It and the sessions that it started end at once.
 
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """

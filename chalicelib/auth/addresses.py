@@ -1,5 +1,5 @@
-"""Addresses of senders: from whom does a request come behind proxies, and what counts as one
-sender?"""
+"""Client addresses: the address of a request behind proxies, and the network that counts as one
+client."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _V6_NETWORK = 64
 def find_sender(
     peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
 ) -> tuple[str, dict[str, str]]:
-    """Return the address that a request came from, and its headers without what our proxies added
-    about its way.
+    """Return the address that a request came from, and its headers without those that our proxies
+    added about its route.
 
     The address is the peer's unless that is one of our proxies. Then it is the last in
     X-Forwarded-For that is none of them. What stands before it, anybody can have written: that
@@ -43,14 +43,14 @@ def find_sender(
 
 
 def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Tell whether one of the networks has the address."""
+    """Tell whether the address is in one of the networks."""
     ip = parse_address(address)
     return ip is not None and any(ip in network for network in networks)
 
 
 def find_network(address: str) -> str:
-    """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a
-    network of IPv6."""
+    """Return the addresses that count as one client: an IPv4 address, also one written as IPv6, or
+    an IPv6 network."""
     ip = parse_address(address)
     if isinstance(ip, IPv6Address):
         return str(ip_network((ip, _V6_NETWORK), strict=False))

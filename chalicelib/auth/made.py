@@ -1,4 +1,4 @@
-"""Accesses that somebody gave and that stand, and their end when the giver goes.
+"""Active accesses by their givers, and the end of these accesses when the giver leaves.
 
 Who gave an access lies beside it (privacy/makers). So a kind of access that is new is listed by
 itself; to end by a press it needs a `_Kind` here.
@@ -40,7 +40,7 @@ _CODE, _SESSION = "code", "session"
 
 
 class Ends(StrEnum):
-    """Condition on which an access ends whose maker is removed."""
+    """Condition on which an access ends when its maker is removed."""
 
     ALWAYS = "always"
     """With the maker: what comes to a phone, a browser or a mailbox, and the maker's sessions."""
@@ -65,7 +65,7 @@ class Described(Struct, frozen=True):
 
 
 class Made(Struct, frozen=True):
-    """An access that stands, and who made it. `via`: the access by which the maker came."""
+    """An active access and its maker. `via`: the access that the maker used."""
 
     access: str
     kind: str
@@ -84,22 +84,22 @@ class _Kind(NamedTuple):
 
 
 class MadeAccesses(Service["Services"]):
-    """The accesses of a tenant by who made them."""
+    """The accesses of a tenant by their makers."""
 
     def read_makers(self, tenant: Tenant) -> Mapping[str, Maker]:
-        """Return who made each access that stands."""
+        """Return the maker of each active access."""
         return {get_access(item): maker_from(item) for item in self._walk_items(tenant)}
 
     def name_makers(self, tenant: Tenant) -> Mapping[str, str]:
-        """Return the name of who made each access that stands: `Ann`, `key 12`, `Ann, who is no
-        member any more`."""
+        """Return the name of each active access's maker: `Ann`, `key 12`, `Ann, who is no member
+        any more`."""
         members = self._name_members(tenant)
         makers = self.read_makers(tenant)
         return {access: name_maker(maker, members) for access, maker in makers.items() if maker.by}
 
     def find_names(self, tenant: Tenant) -> Callable[[str], tuple[str, bool]]:
-        """Return what tells the maker's name of an access, and whether that is a member who is
-        gone; "": nobody knows."""
+        """Return a function that gives an access's maker by name ("" if unknown), and whether that
+        is a former member."""
         members, makers = self._name_members(tenant), self.read_makers(tenant)
 
         def find_name(access: str) -> tuple[str, bool]:
@@ -109,8 +109,7 @@ class MadeAccesses(Service["Services"]):
         return find_name
 
     def list_made(self, tenant: Tenant, maker: str) -> list[Made]:
-        """Return what somebody made that stands, the oldest first, and by which sessions they are
-        signed in.
+        """Return the active accesses that a maker made, oldest first, and the maker's sessions.
 
         `maker`: the access by which they come, such as `member 7`. What a key of theirs made is
         theirs, too.
@@ -123,7 +122,8 @@ class MadeAccesses(Service["Services"]):
         return self._describe_all(tenant, theirs, makers)
 
     def list_left(self, tenant: Tenant) -> list[Made]:
-        """Return what stands and was made by members who are gone, or who may do less now."""
+        """Return the active accesses of makers who are former members, or who have fewer rights
+        now."""
         makers, members = self.read_makers(tenant), self.services.access.members.list_all(tenant)
         names = {name_access("member", member.id): member.name for member in members}
         roles = {name_access("member", member.id): member.role for member in members}
@@ -149,7 +149,7 @@ class MadeAccesses(Service["Services"]):
         kind.end(tenant, access.rpartition(" ")[2], request)
 
     def end_made(self, tenant: Tenant, maker: str, wanted: Collection[str]) -> list[Made]:
-        """End what somebody made; return what stands still.
+        """End accesses that a maker made; return those that are still active.
 
         `wanted`: names of accesses, or ALL, which is all but people who have signed in and keys
         that many share. The last admin's key stays. Raises AccessNotFound if a name is none of
@@ -166,7 +166,7 @@ class MadeAccesses(Service["Services"]):
     def remove_member(
         self, tenant: Tenant, id_: str, wanted: Collection[str], request: RequestId | None = None
     ) -> None:
-        """Remove a member, and end what they made that is wanted, as `end_made` has it.
+        """Remove a member, and end the requested accesses that the member made, as `end_made` does.
 
         Until the removal they may sign in and make something more, so ALL ends once more behind it.
         Raises as `end_made`, MemberNotFound, Busy, AnsweredAlready.
@@ -181,7 +181,7 @@ class MadeAccesses(Service["Services"]):
     def end_one(
         self, tenant: Tenant, maker: str, access: str, request: RequestId | None = None
     ) -> None:
-        """End one of the accesses that somebody made.
+        """End one of the accesses that a maker made.
 
         Raises AccessNotFound if it is none of theirs, and as `end`.
         """
@@ -189,7 +189,7 @@ class MadeAccesses(Service["Services"]):
         self.end(tenant, access, request)
 
     def end_personal(self, tenant: Tenant, maker: str) -> None:
-        """End what comes to a phone, a browser or a mailbox by somebody who goes."""
+        """End the messages to the phone, browser or mailbox of a member who leaves."""
         for made in self._list_given(tenant, maker):
             if made.ends is Ends.ALWAYS:
                 self._end_if_there(tenant, made.access)
@@ -300,8 +300,8 @@ class MadeAccesses(Service["Services"]):
         self.services.access.sessions.end_by_hash(tenant.name, id_, request)
 
     def forget_over(self, tenant: Tenant) -> None:
-        """Forget who gave accesses that stand no more, such as a code that expired: it ends in no
-        transaction of ours."""
+        """Delete the makers of accesses that are no longer active, such as an expired code, which
+        no transaction of ours ends."""
         items = [*self._walk_items(tenant)]  # first: what is given from here on stands
         kinds, standing = self._kinds(), {*self._list_standing(tenant)}
         for item in items:
@@ -314,8 +314,8 @@ class MadeAccesses(Service["Services"]):
                 )
 
     def end_left(self, tenant: Tenant) -> None:
-        """End what comes to a phone, a browser or a mailbox by members who are gone: their removal
-        was cut off."""
+        """End the messages to phones, browsers or mailboxes of former members whose removal was
+        interrupted."""
         members = self._name_members(tenant)
         for made in self.list_left(tenant):
             if made.ends is Ends.ALWAYS and is_gone(made.maker, members):
@@ -326,8 +326,8 @@ class MadeAccesses(Service["Services"]):
             yield from (each.access for each in kind.describe(tenant))
 
     def make_job(self) -> Job:
-        """Return the nightly job that ends what members who are gone have left, and forgets the
-        makers of what is over."""
+        """Return the nightly job that ends what former members have left, and deletes the makers of
+        ended accesses."""
         return Job("makers", self._tidy, nightly=True)
 
     def _tidy(self, context: JobContext) -> None:
@@ -361,12 +361,12 @@ def get_kind(access: str) -> str:
 
 
 def is_gone(maker: Maker, members: Collection[str]) -> bool:
-    """Tell whether an access was made by a member who is gone. `members`: those there are."""
+    """Tell whether an access was made by a former member. `members`: the current ones."""
     return maker.of.startswith(name_access("member", "")) and maker.of not in members
 
 
 def get_maker_name(maker: Maker, members: Mapping[str, str]) -> str:
-    """Return what people call the maker, or called them last."""
+    """Return the maker's current or last display name."""
     if maker.of in members:
         return members[maker.of]
     return maker.name or maker.of

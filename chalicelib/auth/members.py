@@ -78,7 +78,7 @@ class Members(Service["Services"]):
         page: str | None = None,
         request: RequestId | None = None,
     ) -> tuple[Member, str]:
-        """Invite somebody; return the member and the invitation, which is shown nowhere else.
+        """Invite a person; return the member and the invitation, which is shown only once.
 
         Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of
         the member.
@@ -123,7 +123,7 @@ class Members(Service["Services"]):
     def invite(
         self, tenant: Tenant, id_: str, request: RequestId | None = None
     ) -> tuple[Member, str]:
-        """Make another invitation for somebody; the one before is good no more.
+        """Make another invitation for a member; the one before is no longer valid.
 
         Raises as `change`.
         """
@@ -188,7 +188,7 @@ class Members(Service["Services"]):
         )
 
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
-        """Remove a member, whose sessions and invitation end at once.
+        """Remove a member, and end the member's sessions and invitation at once.
 
         What comes to a phone, a browser or a mailbox by this member ends, too: before, and what was
         made meanwhile. Raises MemberNotFound, Busy, AnsweredAlready.
@@ -242,8 +242,8 @@ class Members(Service["Services"]):
         )
 
     def list_by_passkey(self, passkey: str, handle: bytes) -> list[tuple[Tenant, Member]]:
-        """Return the members who sign in by a passkey, each with the tenant as it is stored: first
-        whom it was made for.
+        """Return the members who sign in with a passkey, each with the tenant as it is stored; the
+        member that it was made for comes first.
 
         No tenant is opened for work on its faces, so that one that is busy with them keeps nobody
         out of the others. `passkey`: its id; `handle`: what `make_handle` gave it.
@@ -266,7 +266,7 @@ class Members(Service["Services"]):
     def find_by_name(
         self, tenant: str | None, name: str
     ) -> tuple[str, tuple[Tenant, Member] | None]:
-        """Return the tenant's name and, if somebody has this name there, the tenant and the member.
+        """Return the tenant's name and, if a member has this name there, the tenant and the member.
 
         `tenant`: None means the only one, or of two the only one that has people. Raises
         InvalidInput if there are several.
@@ -373,7 +373,7 @@ def _require_free(members: Sequence[Member], member: Member) -> None:
 
 
 def make_shared_put(tenant: str, member: Member, passkey: str) -> Put:
-    """Return the write by which a member is found who signs in by a passkey of another shop.
+    """Return the write by which a member with a passkey of another shop is found.
 
     `passkey`: its id.
     """
@@ -403,13 +403,13 @@ def make_handle(tenant: str, member: Member) -> bytes:
 
 
 def make_member_put(tenant: str, member: Member, former_member: Member) -> Put:
-    """Return the write of a member, unless somebody changed it since it was read."""
+    """Return the write of a member, on condition that it is unchanged since it was read."""
     does = ((member.describe_change(former_member), name_access("member", member.id)),)
     return Put(keys.TENANTS, make_member_item(tenant, member), expect_version(former_member), does)
 
 
 def expect_version(member: Member) -> tuple[Any, ...]:
-    """Return the condition that nobody has changed the member since it was read."""
+    """Return the condition that the member is unchanged since it was read."""
     return (equals("version", member.version, _SAME),)
 
 

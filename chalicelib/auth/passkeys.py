@@ -74,7 +74,7 @@ def check_registration(
 
 
 def parse_signer(response: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Read which passkey signed, and whom it was made for, as it says itself.
+    """Return the passkey that signed, and the user it was made for, both as the response claims.
 
     Raises WrongCredentials.
     """

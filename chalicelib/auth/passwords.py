@@ -1,7 +1,6 @@
-"""Passwords: how long must they be (LENGTHS), and how are they stored? As a slow hash, by scrypt
-(RFC 7914).
+"""Passwords: their length (LENGTHS), and their storage as a slow hash, by scrypt (RFC 7914).
 
-How many wrong ones may come says auth/rate_limits.
+The number of wrong passwords until a lock is in auth/rate_limits.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _HASHING_PLACES = threading.BoundedSemaphore(2)
 
 
 def hold_hashing_place() -> AbstractContextManager[None]:
-    """Hold one of two places, for a hash: so many sign-ins at once take 32 MB, and no more.
+    """Hold one of two slots for hashing: that many sign-ins at once take 32 MB, and no more.
 
     Raises Busy.
 
@@ -44,7 +43,7 @@ def hold_hashing_place() -> AbstractContextManager[None]:
 
 
 def require_password(password: str, *names: str) -> None:
-    """Raise InvalidInput if the password is too short, too long, or says no more than one of the
+    """Raise InvalidInput if the password is too short, too long, or consists only of one of the
     `names`."""
     if len(password) not in LENGTHS:
         raise InvalidInput(
@@ -76,7 +75,7 @@ def hash_password(password: str) -> str:
 
 
 def matches_hash(password: str, stored_hash: str | None) -> bool:
-    """Tell whether the password is the one that was hashed.
+    """Tell whether the password matches the hash.
 
     It takes as long if nothing is stored.
     """

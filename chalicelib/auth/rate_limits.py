@@ -1,7 +1,7 @@
-"""How many requests a second may a key send, and how many wrong passwords are there until a lock?
+"""Rate limits: requests a second for each key, and wrong passwords until a lock.
 
-A request without a key is limited only as a sign-in: by its address, and by the person whose
-password it guesses. `/health`, `/ready`, the console's files and v1's document have no limit here.
+A request without a key is limited only if it is a sign-in: by its address, and by the person whose
+password is tried. `/health`, `/ready`, the console's files and v1's document have no limit here.
 
 The limits are token buckets (RFC 2697's idea with one rate). Those of requests live in this
 process's memory: on AWS each instance of a function has its own, so that limit is approximate. A
@@ -58,8 +58,8 @@ class Rate(NamedTuple):
         return _round_up(self.burst / self.a_second)
 
     def take_token(self, full_in_s: float) -> tuple[float, Mapping[str, str]]:
-        """Return in how many seconds a bucket is full after another token is taken, and the headers
-        that tell how many are left.
+        """Return the seconds until a bucket is full after another token is taken, and the headers
+        with the number of tokens left.
 
         Raises TooManyRequests if there is none.
         """
@@ -100,7 +100,8 @@ class Buckets:
         """Callers who were right, the latest last."""
 
     def take(self, caller: str) -> Mapping[str, str]:
-        """Take one token of the caller's bucket. Return the headers that tell how many are left.
+        """Take one token from the caller's bucket. Return the headers with the number of tokens
+        left.
 
         Raises TooManyRequests if there is none.
 
@@ -131,7 +132,7 @@ class Buckets:
         self._full_at = {caller: full_at for full_at, caller in not_full[-_MAX_BUCKETS // 2 :]}
 
     def know(self, caller: str) -> None:
-        """Remember a caller who was right."""
+        """Remember a caller whose credentials were right."""
         with self._lock:
             self._known.pop(caller, None)
             self._known[caller] = None
@@ -164,7 +165,7 @@ class StoredBuckets:
         self._change(caller, lambda full_in_s: (full_in_s - 1 / self.rate.a_second, {}))
 
     def know(self, caller: str) -> None:
-        """Remember a caller who was right."""
+        """Remember a caller whose credentials were right."""
         now_s = int(self._clock.now().timestamp())
         item = self._make_item("known", caller, now_s + _KNOWN_S)
         self._items.transact([Put(keys.TENANTS, item)])

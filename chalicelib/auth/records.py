@@ -89,7 +89,7 @@ def make_sign_in_item(
     begun_at: datetime,
     expires_at: datetime | None,
 ) -> Item:
-    """Make the item of a session, or of a code that begins one.
+    """Make the item of a session, or of a code that starts one.
 
     One without an end has no `expires_at`.
 

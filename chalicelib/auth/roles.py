@@ -1,4 +1,4 @@
-"""Keys of a tenant, the people who sign in, their roles, and the sessions that stand for them."""
+"""Keys of a tenant, the people who sign in, their roles, and their sessions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class ApiKey(Struct, frozen=True):
 
 
 class Passkey(Struct, frozen=True):
-    """A public key whose private half a person's device keeps, and uses after it was unlocked."""
+    """A public key. Its private half is on a person's device, which uses it after it was
+    unlocked."""
 
     id: str
     """Base64url, as browsers write it."""
@@ -108,12 +109,12 @@ to one may ask nothing else."""
 
 
 def is_among(values: Sequence[str], allowed: frozenset[str] | None) -> bool:
-    """Tell whether all values are allowed; None allows any."""
+    """Tell whether all values are allowed; None allows any value."""
     return allowed is None or allowed.issuperset(values)
 
 
 class Member(Struct, frozen=True):
-    """Somebody who signs in to the console, or a screen on the wall that shows it."""
+    """A person who signs in to the console, or a wall screen that shows it."""
 
     id: str
     name: str
@@ -144,12 +145,13 @@ class Member(Struct, frozen=True):
 
     @property
     def is_of_figures(self) -> bool:
-        """True if it shows a page on which nobody is seen."""
+        """True if it shows a page without people."""
         page = self.shown_page
         return page is not None and PAGES[page].keys().isdisjoint(_OF_PEOPLE)
 
     def may_ask(self, operation: str, query: Mapping[str, Sequence[str]]) -> bool:
-        """Tell whether its page asks this: who is no screen may ask all that the role allows."""
+        """Tell whether the member may send this request: a screen only those of its page, a person
+        all that the role allows."""
         page = self.shown_page
         if page is None:
             return True
@@ -160,7 +162,7 @@ class Member(Struct, frozen=True):
 
     @property
     def sign_ins(self) -> tuple[str, ...]:
-        """The ways by which the member signs in: ids of passkeys, and the hash of the password."""
+        """The member's sign-in methods: ids of passkeys, and the hash of the password."""
         return (
             *(passkey.id for passkey in self.passkeys),
             *([self.password] if self.password else []),
@@ -180,12 +182,12 @@ class Member(Struct, frozen=True):
 
     @property
     def audit_name(self) -> str:
-        """The member's name in the audit: what follows it nobody can choose."""
+        """The member's name in the audit, with a suffix that nobody can choose."""
         return f"{self.name} ({_CONSOLE_NAMES[self.role]}), member {self.id}"
 
 
 class Session(NamedTuple):
-    """A sign-in: a cookie stands for the key or the member until `expires_at` (None: for ever), or
+    """A sign-in: the cookie represents the key or the member until `expires_at` (None: never), or
     until the key is renewed or deleted, or the member deleted."""
 
     tenant: Tenant
@@ -205,7 +207,7 @@ class Role(StrEnum):
     """Uploads one camera's captures; it includes no other role, and none includes it."""
 
     def includes(self, needed: Role) -> bool:
-        """Tell whether a key of this role may do what `needed` may."""
+        """Tell whether a key of this role has all rights of `needed`."""
         if Role.CAMERA in (self, needed):
             return self is needed
         return _RANKS[self] >= _RANKS[needed]

@@ -1,5 +1,4 @@
-"""Sessions of browsers: how do they begin, how long do they last (SESSION_LASTS), and when do they
-end?
+"""Browser sessions: how they start, how long they last (SESSION_LASTS), and when they end.
 
 A browser signs in and gets a token for its cookie: by a key, a code that is good once, an
 invitation, a password or a passkey. Storage holds hashes of tokens, codes and challenges. A session
@@ -95,7 +94,7 @@ class Challenge(Struct, frozen=True):
 
     @property
     def handle(self) -> str | None:
-        """Id of the user, in base64url, whose passkey is made."""
+        """User id, in base64url, for which the passkey is made."""
         return (
             write_base64url(make_handle(self.invited[0].name, self.invited[1]))
             if self.invited
@@ -137,14 +136,14 @@ class Sessions(Service["Services"]):
         return Challenge(text, site.host, passkeys.algorithms, invited)
 
     def begin_by_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
-        """Begin a session with a key; return its token. Raises WrongCredentials, TenantDisabled."""
+        """Start a session with a key; return its token. Raises WrongCredentials, TenantDisabled."""
         tenant_and_key = self.services.access.keys.find_by_api_key(api_key)
         if tenant_and_key is None:
             raise WrongCredentials(_UNKNOWN_KEY)
         return self._begin_session(tenant_and_key, [], keep=keep)
 
     def begin_by_code(self, code: str, *, keep: bool = False) -> tuple[str, Session]:
-        """Begin a session with a code, which is used up then; return its token.
+        """Start a session with a one-time code; return its token.
 
         Raises as `begin_by_key`.
         """
@@ -170,8 +169,7 @@ class Sessions(Service["Services"]):
         origin: str = "",
         keep: bool = False,
     ) -> tuple[str, Session]:
-        """Accept an invitation, which is good once: set a password or add a passkey, and begin a
-        session.
+        """Accept a one-time invitation: set a password or add a passkey, and start a session.
 
         The member of a screen on the wall has neither. A passkey of another shop will do: it has
         signed then, and signs in to both from now on. A new password ends the member's other
@@ -205,7 +203,7 @@ class Sessions(Service["Services"]):
     def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
-        """Begin a session with a name and a password.
+        """Start a session with a name and a password.
 
         An unknown name is refused no sooner than a wrong password.
 
@@ -233,8 +231,8 @@ class Sessions(Service["Services"]):
     def begin_by_passkey(
         self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False
     ) -> list[tuple[str, Session]]:
-        """Begin a session with a passkey's signature in each shop to which it signs in; return
-        their tokens, too.
+        """Start a session with a passkey's signature in each shop that it signs in to; return their
+        tokens, too.
 
         The first is that of the shop that it was made for. Left out is a disabled shop, and one in
         which each of three tries is refused, unless there is no other. Raises WrongCredentials,
@@ -375,7 +373,7 @@ class Sessions(Service["Services"]):
         return [item for item in valid if self._find_holder(item) is not None]
 
     def end_by_hash(self, tenant: str, beginning: str, request: RequestId | None = None) -> None:
-        """End the sessions of a tenant whose tokens' hashes begin like this.
+        """End the tenant's sessions whose token hashes start with this prefix.
 
         Raises AnsweredAlready.
         """
@@ -399,8 +397,8 @@ class Sessions(Service["Services"]):
         )
 
     def forget_expired(self, tenant: str) -> int:
-        """Delete what has expired, on storage that does not do so itself, and sessions of people
-        who are gone.
+        """Delete expired records, on storage that does not do so itself, and the sessions of people
+        who were removed.
 
         Return how many.
         """
@@ -591,8 +589,8 @@ class Sessions(Service["Services"]):
 
 
 def name_session(hash_: str) -> str:
-    """Return the name by which a session is listed and ended: `session` and 64 bits of its token's
-    hash."""
+    """Return the name under which a session is listed and ended: `session` and 64 bits of its
+    token's hash."""
     return name_access("session", hash_[:_ID_DIGITS])
 
 

@@ -1,6 +1,7 @@
-"""What stands, and how does what ended since a backup end again after a restore?
+"""Access registers: signed lists of a tenant's accesses, by which a restore ends again what has
+ended since its backup.
 
-Documents of what stands (privacy/standing) lie beside backups and at the witness.
+The registers (privacy/standing) lie beside backups and at the witness.
 """
 
 from __future__ import annotations
@@ -69,10 +70,11 @@ _BUSY = "documents of what stands are made all the time: try again in a moment"
 
 
 class StandingDocuments(Service["Services"]):
-    """The documents of what stands: made, given to the witness, and done by a restore."""
+    """The access registers: writes them, gives them to the witness, and applies them after a
+    restore."""
 
     def read(self, tenant: Tenant) -> Standing:
-        """Read what stands in a tenant's book now."""
+        """Return the current access register of a tenant's book."""
         key = self.services.audit.signing.read_face_key(tenant.name)
         # what a restore asks is no setting that another one would repeat
         values = {name: getattr(tenant, name) for name in SETTINGS if name != "restore_gap"}
@@ -157,8 +159,8 @@ class StandingDocuments(Service["Services"]):
         return {hashed: sorted(marks) for hashed, marks in by_hash.items()}
 
     def list_names(self, tenant: Tenant) -> list[str]:
-        """Return what each access of a tenant does, as an operator knows it: `key 12 is open
-        (office, admin)`."""
+        """Return a description of each access of a tenant for operators: `key 12 is open (office,
+        admin)`."""
         access, cameras = self.services.access, self.services.cameras.list_all(tenant)
         return [
             f"{SHARED_KEYS} are open",
@@ -199,8 +201,8 @@ class StandingDocuments(Service["Services"]):
 
     @retry_if_changed(_BUSY)
     def begin_backup(self, tenant: Tenant) -> None:
-        """Give a backup that begins a number of its own, and the tenant the key by which a restore
-        knows what the tenant has signed since."""
+        """Give a new backup its own number, and the tenant the key by which a restore recognises
+        what the tenant has signed since."""
         self._count_on(tenant.name, self._read_point(tenant).number)
 
     def _count_on(self, name: str, before: int) -> int:
@@ -287,7 +289,7 @@ class StandingDocuments(Service["Services"]):
         return True
 
     def end_by_documents(self, restored: Restored, later: Sequence[Standing]) -> Iterator[str]:
-        """End what had ended since the backup; yield lines that say it.
+        """End again what had ended since the backup; yield lines that report it.
 
         `later`: what the tenant's documents since then say (`choose_documents`). Settings stay as
         they are (backup/after.py). May be cut off anywhere and repeated.
@@ -305,8 +307,8 @@ class StandingDocuments(Service["Services"]):
         yield from self._mark_faces(tenant, later)
 
     def end_access(self, restored: Restored, ended: Ended) -> Iterator[str]:
-        """End an access, or its secrets that are over, and give it the rights that it had last;
-        yield what was done."""
+        """End an access, or its replaced secrets, and reduce it to its last rights; yield what was
+        done."""
         tenant, (kind, _, id_) = restored.tenant, ended.access.partition(" ")
         try:
             if ended.access == SHARED_KEYS or id_ == FIRST:

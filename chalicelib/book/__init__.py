@@ -1,2 +1,2 @@
-"""What does the visitor book know, and how does it come to know it? Nothing beside it is
-imported."""
+"""The visitor book: faces, visits, statistics and events. It imports nothing from the packages
+beside it."""

@@ -1,11 +1,10 @@
-"""Which people who come often have stayed away for longer than ever?
+"""Detection of regulars who have stayed away for longer than ever before.
 
-Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has
-run out within a day, if a hook wants to know. Of each absence it tells once.
+No event reports that a person did not come, so the hourly sweep looks for people whose time has run
+out within the last day, if a hook wants to know. It reports each absence once.
 
-A day of the shop on which nobody at all was seen counts neither in an absence nor in a usual pause:
-the shop was closed, or the camera off. So after two weeks of holidays not everybody is overdue at
-once.
+A day on which the shop saw nobody at all counts neither in an absence nor in a usual pause: the
+shop was closed, or the camera off. So after two weeks of holidays not everybody is overdue at once.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ _FACES_AT_ONCE = 25
 def overdue_at(
     arrivals: tuple[Arrival, ...], zone: ZoneInfo, closed_days: Sequence[int] = ()
 ) -> datetime | None:
-    """Return the time from which on somebody with these visits is overdue; None: too few visits, or
-    too irregular ones.
+    """Return the time at which a person with these visits becomes overdue; None if the visits are
+    too few or too irregular.
 
     `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `zone`: the shop's,
     by whose clocks pauses are measured, so a week is one whatever the clocks did. `closed_days`:
@@ -95,7 +94,7 @@ def _position_of_absence(event: Event) -> str:
 
 class Absences(Service["Book"]):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Send hooks an event of each person who became overdue in the last day and was not
+        """Send hooks an event for each person who became overdue in the last day and was not
         reported yet.
 
         Events are sent in the order of their positions, and the last position is stored. An event

@@ -1,11 +1,11 @@
-"""Which cameras are there, and when is one silent?
+"""Cameras: their settings and keys, their heartbeats, and the detection of silent ones.
 
-Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them
-stills, which show what a camera sees now, and the settings of whole boxes, which a wave brings from
-one box to all (domain/captures).
+Cameras are the sources of captures, each with its own settings and bearer key. Also here: stills,
+which show what a camera sees now, and the settings of whole boxes, which a rollout copies from one
+box to all (domain/captures).
 
-A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon
-gone.
+A still is one small picture on request, for aiming the camera. It is no capture, appears in no
+statistics, and is deleted soon.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ _NO_SETTINGS = CameraSettings()
 
 
 class EdgeBox(Struct, frozen=True):
-    """A machine beside cameras, as the heartbeats of those cameras tell of it."""
+    """A machine beside cameras, as their heartbeats report it."""
 
     id: str
     status: Mapping[str, Any]
@@ -308,8 +308,8 @@ class Cameras(Service["Book"]):
             return None
 
     def id_of(self, tenant: Tenant, id_or_name: str) -> str:
-        """Return the camera's id; of one that is not there, since it was deleted perhaps, what it
-        was called."""
+        """Return the id of the camera with this name; if there is none, perhaps since it was
+        deleted, the id it would have had."""
         camera = self.find_by_any_name(tenant, id_or_name)
         return id_or_name if camera is None else camera.id
 
@@ -413,7 +413,7 @@ class Cameras(Service["Book"]):
         return key
 
     def make_claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
-        """Make a code by which a box gets the camera's key, once, and return until when.
+        """Make a one-time code by which a box gets the camera's key, and return it with its expiry.
 
         Raises CameraNotFound.
 
@@ -533,8 +533,7 @@ class Cameras(Service["Book"]):
         return replace(camera, faceless_share=share, faceless_at=now)
 
     def list_in_need(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Trouble]]:
-        """Return the cameras that need somebody: something is wrong with them, and nobody muted
-        that."""
+        """Return the cameras that need attention: they have a problem that is not muted."""
         return [
             (camera, trouble)
             for camera in self.list_all(tenant)
@@ -542,7 +541,7 @@ class Cameras(Service["Book"]):
         ]
 
     def describe_needs(self, tenant: Tenant, now: datetime, texts: Texts) -> list[str]:
-        """Return a line that says which cameras need somebody, and why; no line if none does."""
+        """Return a line with the cameras that need attention, and why; no line if none does."""
         said = [
             f"{one_line(camera.name)} ({texts.write(f'camera.{trouble.name}')})"
             for camera, trouble in self.list_in_need(tenant, now)
@@ -550,8 +549,8 @@ class Cameras(Service["Book"]):
         return [texts.write("week.cameras", cameras=", ".join(said))] if said else []
 
     def list_watched(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence | None]]:
-        """Return the cameras that are on and not muted, each with its silence, without those whose
-        silence was reported already."""
+        """Return the enabled, unmuted cameras, each with its silence, except those whose silence
+        was reported already."""
         watched = (
             (camera, find_silence(camera, tenant, now))
             for camera in self.list_all(tenant)
@@ -616,7 +615,7 @@ class Cameras(Service["Book"]):
             write(self.services.items, batch)
 
     def learn_usual(self, tenant: Tenant) -> None:
-        """Note what is usual for each camera that sends no heartbeats, by the visits of the last
+        """Store the usual pattern of each camera without heartbeats, by the visits of the last
         weeks."""
         without_heartbeats = [
             camera
@@ -646,8 +645,8 @@ class Cameras(Service["Book"]):
         return (Job("usual", lambda context: self.learn_usual(context.tenant), nightly=True),)
 
     def accept_view(self, tenant: Tenant, camera_id: str) -> Camera:
-        """Note that somebody says that what the camera shows is right: its box learns it with the
-        answer to its next heartbeat. Raises CameraNotFound."""
+        """Record that a person confirmed the camera's view: its box receives this with the answer
+        to its next heartbeat. Raises CameraNotFound."""
         camera, now = self.get(tenant, camera_id), self.services.clock.now()
         audit_events.add_details(of=camera.id)
         if_there = (exists("camera-there"),)
@@ -764,8 +763,8 @@ class Cameras(Service["Book"]):
         self.services.requests.write_with_answer(tenant.name, [*puts, camera_update], request)
 
     def list_views(self, tenant: Tenant, camera_id: str) -> list[View]:
-        """Return what the camera showed this morning and on the one before, as far as they are
-        kept, the newest first. Raises CameraNotFound."""
+        """Return the camera's views of this morning and the one before, as far as they are kept,
+        newest first. Raises CameraNotFound."""
         camera, now = self.get(tenant, camera_id), self.services.clock.now()
         places = [
             keys.view_item(tenant.name, camera.id, is_former=is_former)
@@ -796,8 +795,7 @@ class Cameras(Service["Book"]):
     def compose_edge_settings(
         self, tenant: Tenant, camera: Camera, wanted_settings: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Return the settings of a camera's uploader as they are to be, with those that a wave
-        sets."""
+        """Return the intended settings of a camera's uploader, including those of a rollout."""
         item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         return (
             edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted_settings)
@@ -808,7 +806,7 @@ class Cameras(Service["Book"]):
     def begin_wave(
         self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None
     ) -> Wave:
-        """Begin a wave, in place of the one before, or let that go on.
+        """Start a rollout, which replaces the one before, or let that one continue.
 
         Raises Busy, AnsweredAlready.
         """
@@ -961,7 +959,7 @@ class Cameras(Service["Book"]):
 
 
 class Silence(StrEnum):
-    """A word for what is wrong with a camera that is not heard."""
+    """Kind of problem of a camera that is silent."""
 
     SILENT = "silent"
     """It sends heartbeats, and was not heard for its `silent_after_s`."""
@@ -970,8 +968,7 @@ class Silence(StrEnum):
 
 
 def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | None:
-    """Return whether an enabled camera should have been heard; one that was never heard is
-    silent."""
+    """Return whether an enabled camera is overdue; one that was never heard is silent."""
     if not camera.enabled or camera.silent_after_s is None:
         return None
     if camera.last_seen_at is None or camera.beats:
@@ -988,12 +985,12 @@ def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | Non
 
 
 def find_trouble(camera: Camera, tenant: Tenant, now: datetime) -> Trouble | None:
-    """Return what is wrong with a camera; None: nothing."""
+    """Return a camera's problem, or None."""
     return choose_trouble(camera, find_silence(camera, tenant, now), now)
 
 
 def is_unwatched(camera: Camera, now: datetime) -> bool:
-    """Return whether nobody knows if it still works."""
+    """Return whether there is no way to tell if the camera still works."""
     if camera.silent_after_s is None:
         return True
     is_heard = camera.last_seen_at is not None and now - camera.last_seen_at < BEATEN
@@ -1005,8 +1002,8 @@ def usual_of(camera: Camera) -> Usual:
 
 
 def find_refused_box(camera: Camera, now: datetime, within: timedelta = REFUSED_FOR) -> str | None:
-    """Return the name of a box that was refused of late, since another one feeds the camera; None:
-    none was."""
+    """Return the name of a box that was recently refused because another one feeds the camera; None
+    if there is none."""
     is_new = camera.refused_at is not None and now - camera.refused_at < within
     return camera.refused_box if is_new else None
 
@@ -1024,8 +1021,7 @@ def is_view_due(camera: Camera, tenant: Tenant, now: datetime) -> bool:
 
 
 def silent_at(camera: Camera) -> datetime:
-    """Return when a camera is silent that is not heard any more; with heartbeats that may not all
-    be written, later."""
+    """Return when a camera counts as silent; later if its heartbeats may not all be written."""
     late = BEAT_EVERY if camera.last_seen_at and camera.status else timedelta()
     return (
         (camera.last_seen_at or camera.created_at)
@@ -1198,7 +1194,7 @@ class Still(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """A view of a morning: a camera's picture without the people who passed."""
+    """A morning's view of a camera: its picture without the people who passed."""
 
     taken_at: datetime
     picture: bytes

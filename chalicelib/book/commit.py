@@ -1,4 +1,5 @@
-"""How does a gallery change, a tenant's stored faces as searches see them? By its only writer.
+"""Changes of a gallery, which holds a tenant's stored faces as searches see them, by its only
+writer.
 
 One transaction changes faces, counts, seq and journal, and stores the answer.
 
@@ -184,8 +185,8 @@ Refuse = Callable[..., None]
 
 
 def make_rise_conditions(before: Face, after: Face) -> tuple[Condition, ...]:
-    """Return the conditions that say that a write makes more of a stranger, or adds by what
-    somebody may be known who said no; none if it does neither."""
+    """Return the conditions for a write that makes a stranger more than one, or adds data by which
+    a person who withdrew may be recognised; none if it does neither."""
     rise = (equals("group", before.group_id, RISES),) if rises(before, after) else ()
     return (*rise, exists(ENTERS)) if list_claims(after, before) else rise
 
@@ -277,7 +278,8 @@ class GalleryWriter:
         self.commit(tenant, change)
 
     def require_strangers(self, tenant: str, faceids: Sequence[str]) -> None:
-        """Raise ConsentMissing if one of these strangers is somebody whose record has ended.
+        """Raise ConsentMissing if one of these strangers is a person whose record of consent has
+        ended.
 
         It is asked before such a stranger is suggested to anybody as a person.
         """

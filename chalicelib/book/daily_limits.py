@@ -1,10 +1,10 @@
-"""How much may a tenant ask for, or send, in a day?
+"""Daily quotas of a tenant's requests, and of a camera's captures.
 
-A quota is of a tenant's requests with the AppCode, or of the bytes that a camera's captures have.
-Requests are counted exactly, even if many arrive at once. A process counts bytes ahead, a part of
-the limit at once, so most offers cost no write; and they may count twice, if storage's answer to
-their count is lost. So a camera gets no more than its limit, and up to a thousandth less for each
-process of the day. The dialect answers a request that is over, book/captures an offer.
+A quota limits a tenant's requests with the AppCode, or the bytes of a camera's captures. Requests
+are counted exactly, even if many arrive at once. A process reserves bytes ahead, a part of the
+limit at once, so most offers cost no write. Bytes may be counted twice if storage's answer to their
+count is lost. So a camera never gets more than its limit, and up to a thousandth less for each
+process of the day. The dialect answers a request over the quota, book/captures an offer.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class DailyLimits(Service["Book"]):
             return remaining_bytes >= 0
 
     def seconds_until_day_ends(self, tenant: Tenant) -> int:
-        """Return in how many seconds the tenant's next day begins."""
+        """Return the number of seconds until the tenant's next day."""
         now, zone = self.services.clock.now(), ZoneInfo(tenant.time_zone)
         midnight = datetime.combine(
             now.astimezone(zone).date() + timedelta(days=1), clock_time.min, zone

@@ -1,7 +1,7 @@
-"""Where are the pictures of faces, and when do they go?
+"""Storage of face pictures: where they are, and when they are deleted.
 
-A picture is stored before the transaction that names it, and deleted if that is refused. It goes
-behind the transaction that names it no more.
+A picture is stored before the transaction that refers to it, and deleted if that transaction is
+refused. A picture that a transaction drops is deleted after it.
 """
 
 from __future__ import annotations

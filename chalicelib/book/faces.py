@@ -1,14 +1,14 @@
-"""Which faces does a tenant have? One, some or a group's, found by their names, and held.
+"""Stored faces: reading one, some or all of a group, search by name, and legal holds.
 
-Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that
-a list shows of a face, so that a page is one run of it. Storage itself keeps an index up to date.
+Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter has everything
+that a list shows of a face, so a page is one range of it. Storage itself keeps an index up to date.
 
 Names: the transaction that changes a face writes and deletes the terms of its name (domain/names).
-So a name that was given is found at once, and one that was erased is gone with its face.
+So a new name is found at once, and an erased one is gone with its face.
 
-Holds: a face under legal hold loses nothing (domain/rules/hold). The face itself says that it is
-held, so that each transaction that changes or deletes it sees it. Beside it stands an item in the
-directory, so that the list of holds reads the held faces only.
+Holds: a face under legal hold loses nothing (domain/rules/hold). The face itself records the hold,
+so that each transaction that changes or deletes it sees it. A second item in the directory lets the
+list of holds read the held faces only.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class FacePage(Struct, frozen=True):
 
 
 class ChangedFace(NamedTuple):
-    """A face as it is to be, with the change of the gallery (what searches see) for it.
+    """A changed face, with the change of the gallery (as searches see it) that it needs.
 
     `was`: what of it differs, as it can be taken back.
     """
@@ -154,7 +154,7 @@ class Faces(Service["Book"]):
         return face
 
     def require_not_merged(self, tenant: Tenant, faceid: str) -> None:
-        """Raise FaceMerged if this face is gone because it was merged into one that is there.
+        """Raise FaceMerged if this face was merged into one that exists.
 
         A face that is there, or is gone for another reason, passes.
         """
@@ -488,7 +488,7 @@ class Faces(Service["Book"]):
         *,
         shows: Callable[[Face, str], bool] = show_all,
     ) -> ListPage[Face]:
-        """Return a page of the faces whose names have words that begin with each word of `name`.
+        """Return a page of the faces whose names have words that start with each word of `name`.
 
         `an smi` finds `Anna Smith`, and "jose" finds "josé". A word of Chinese, Japanese or Korean
         is found within a run of these, too, and a face's number as a word of its name. Each word of
@@ -637,7 +637,7 @@ def hold_delete(tenant: str, faceid: str) -> Delete:
 
 
 class Person(NamedTuple):
-    """The faces of somebody, of whom one was named in a request.
+    """The faces of one person, one of which was named in a request.
 
     `faces`: what a change of that face takes if nothing else is said. That is all faces of a person
     with a name, else the named one alone. `others`: the rest, of a person without name.
@@ -668,7 +668,7 @@ def _face_set_entry(face: Face) -> str:
 
 
 class Holds(Service["Book"]):
-    """Legal holds: who holds a face has it kept, whatever else would delete it."""
+    """Legal holds: a held face is kept, even if something else would delete it."""
 
     most: int = MAX_HOLDS
 
@@ -682,7 +682,8 @@ class Holds(Service["Book"]):
     def set(
         self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None
     ) -> Face:
-        """Hold a face, so that nobody may delete it; return it. Of a held one, change the reason.
+        """Put a legal hold on a face, so that it cannot be deleted; return it. If it is held
+        already, change the reason.
 
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
@@ -741,7 +742,7 @@ class Holds(Service["Book"]):
 
 
 def check_reason(reason: str, of: str, *, is_set: bool) -> str:
-    """Return the reason as it is stored, and tell the audit log of it.
+    """Return the reason as it is stored, and report it to the audit log.
 
     `of` is what it is for ("hold"), `is_set` whether that is set or ended. Raises InvalidInput.
     """
@@ -1312,7 +1313,7 @@ def _make_rank(item: Item, order: FaceOrder, visits_since: int = 0) -> Rank:
 
 
 def parse_rank_position(order: FaceOrder, text: str) -> tuple[int, Rank]:
-    """Read a page's position: when the first page was read, and what the last face was sorted by.
+    """Parse a page's position: the time of the first page, and the last face's sort key.
 
     Raises ValueError, TypeError, RecursionError.
     """

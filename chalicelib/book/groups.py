@@ -1,9 +1,8 @@
-"""Which groups does a tenant have, and which attributes do their faces have?
+"""A tenant's groups, and the attributes of their faces.
 
-If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails. A face
-that should become a regular stays a stranger (domain/rules/visits). A new stranger takes the place
-of the one last seen longest ago. An event says so, at most once an hour
-(domain/rules/sighting).
+If a group is full, GalleryWriter refuses another face (GROUP_ROOM). An enrolment then fails. A face
+that should become a regular stays a stranger (domain/rules/visits). A new stranger replaces the one
+last seen longest ago. An event reports this, at most once an hour (domain/rules/sighting).
 """
 
 from __future__ import annotations
@@ -487,8 +486,8 @@ _SETTINGS_SAME = "settings-as-they-were-read"
 def make_promotion_settings_update(
     tenant: str, directory: Item, changes: Mapping[str, Any]
 ) -> Update:
-    """Return the update that sets these fields of PromotionSettings, if nobody changes them
-    meanwhile.
+    """Return the update that sets these fields of PromotionSettings, on condition that they are
+    unchanged.
 
     `directory`: the tenant's item, as it was read. Raises InvalidInput.
     """
@@ -517,7 +516,7 @@ def _order_by_creation(item: Item) -> tuple[int, int, str]:
 
 
 def raise_if_full(group: Group | None, number: int = 1) -> None:
-    """Raise GroupFull if the group has no room for so many more faces.
+    """Raise GroupFull if the group has no room for this many more faces.
 
     A group without a capacity passes. So does one that is gone (None): another check tells that.
     """

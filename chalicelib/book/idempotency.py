@@ -1,7 +1,8 @@
-"""What does a repeated request get? The stored answer of the one before: nothing is done twice.
+"""Idempotent requests: a repeated request gets the stored answer of the first one, and changes
+nothing.
 
-On one box, a request that changes something may not come with the signature of a read, either. A
-signature that covers the whole request is good for one second's calls.
+On one box, a request that changes something may not reuse the signature of a read, either. A
+signature that covers the whole request is valid for one second's calls.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Answer(Struct, frozen=True):
 
 
 class AnsweredAlready(Exception):
-    """Another call with the same RequestId was done first. Its answer stands."""
+    """Another call with the same RequestId was done first. Its answer is valid."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("another call with the same request id was answered first")
@@ -113,7 +114,7 @@ class Requests:
     def do_once(
         self, tenant: str, request: RequestId | None, do: Callable[[], _Done]
     ) -> tuple[_Done | None, Answer | None]:
-        """Do what a request asks for, unless an earlier attempt of it did.
+        """Run a request, unless an earlier attempt of it succeeded.
 
         Return (result, None) if it was done here, or (None, answer) with the stored answer of the
         attempt that was first. That may run at the same time and make this one fail. So an error
@@ -140,7 +141,8 @@ class Requests:
             self._signatures.remember(key)
 
     def is_repeat(self, tenant: str, signature: str, call: str) -> bool:
-        """Tell whether a signature of a whole change came with another `call` before; remember it.
+        """Tell whether the signature of a whole change was used by another `call` before; remember
+        it.
 
         Clients sign by the second, so two attempts of one call in that second have one signature.
         It is stored, one write a change, since the process may end while the signature holds. If no
@@ -153,7 +155,7 @@ class Requests:
         return first.body.get("call") != call
 
     def read_progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
-        """Return what is done of a request that was cut off between its transactions.
+        """Return the progress of a request that was interrupted between its transactions.
 
         None means that nothing is noted, or that there is no request. Raises RequestReused if the
         request had other content, AnsweredAlready if it was done to its end meanwhile.
@@ -170,7 +172,8 @@ class Requests:
     def begin_progress(
         self, tenant: str, request: RequestId, progress: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Store what is done of a request that takes several transactions; return what stands.
+        """Store the progress of a request that takes several transactions; return the one that is
+        stored then.
 
         If another attempt of the request was first, that is what it stored.
         """
@@ -212,7 +215,8 @@ class Requests:
         return Put(keys.REQUESTS, item, (is_partial, has_body))
 
     def store_answer(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
-        """Store the answer of a request that changed nothing else; return the answer that stands.
+        """Store the answer of a request that changed nothing else; return the answer that is stored
+        then.
 
         If another attempt stored one before, that stands.
         """

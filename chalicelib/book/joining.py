@@ -1,9 +1,9 @@
-"""Which faces are one person? Strangers who have become surely one are joined, less sure pairs are
+"""Joins of faces that are one person: strangers who surely are one are merged, less sure pairs are
 suggested.
 
-A join is a merge without anybody's word, undone like any other. A face whose pictures are few is
+A join is a merge that nobody asked for, and is undone like any other. A face with few pictures is
 often not found by its next picture, which then becomes a face of its own. When either has more
-pictures, their means show that they are one: from which score, domain/rules/decision says
+pictures, their means show that they are one; the score for that is in domain/rules/decision
 (`is_one_person`). A search compares a picture with faces; this compares faces with each other. So
 neither is the probe, and a pair has the same decision from either side.
 
@@ -125,8 +125,8 @@ class Joining(Service["Book"]):
         )
 
     def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
-        """Join the face with those that are surely the same person, and say which merges that were,
-        in their order.
+        """Join the face with those that are surely the same person, and return these merges in
+        order.
 
         Nothing is suggested: that is left to the job, which looks at each face that changed. The
         face may be one that another one absorbs: the last merge names the survivor. A face that is

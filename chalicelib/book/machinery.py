@@ -1,5 +1,4 @@
-"""What does the book need of those who run it? Settings, and the machinery that they choose
-(bootstrap)."""
+"""The settings and adapters that the book needs, as the operator chooses them (bootstrap)."""
 
 from __future__ import annotations
 
@@ -60,10 +59,10 @@ class Machinery(Protocol):
 
     @property
     def mailer(self) -> Mailer | None:
-        """Return what sends mail; None: there is no mail server."""
+        """Return the mail sender; None if there is no mail server."""
 
     def objects(self) -> ObjectReader:
-        """Make what reads clients' objects."""
+        """Make the reader of clients' objects."""
 
     def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
         """Make the builder of snapshots.

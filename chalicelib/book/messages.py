@@ -1,8 +1,8 @@
-"""What is said of an event to people, and how does it reach them?
+"""Messages to people about events, by the channels of hooks.
 
-A hook that has a way tells people. Its event is written, sent, repeated and erased as every hook's
-(book/webhooks); here it is decided, when it is sent, whether it is told, and in which words. See
-docs/decisions/0098.
+A hook with a channel notifies people. Its event is written, sent, repeated and erased like any
+other hook's (book/webhooks). This module decides at the time of sending whether to send a message,
+and with which text. See docs/decisions/0098.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ _NO_LONGER_THERE = (404, 410)
 
 class Messages(Service["Book"]):
     def check_hook(self, hook: Hook, channel: Channel) -> tuple[Hook, Channel]:
-        """Return a hook that tells people, and its channel, as they are stored.
+        """Return a hook that notifies people, and its channel, as they are stored.
 
         Raises InvalidInput.
         """
@@ -123,7 +123,8 @@ class Messages(Service["Book"]):
         return replace(checked, template=template), channel
 
     def seal_channel(self, tenant: str, hook: Hook, channel: Channel) -> bytes:
-        """Seal a channel. The sender of pushes is made here, for who sends them writes no keys."""
+        """Encrypt a channel. The push sender is made here, because the process that sends pushes
+        writes no keys."""
         if channel.way is Way.PUSH:
             self._read_private_key(tenant)
         return self.services.storage.vault.seal(
@@ -139,7 +140,8 @@ class Messages(Service["Book"]):
         )
 
     def read_push_key(self, tenant: str, origin: str = "") -> str:
-        """Return what browsers know this tenant's sender by; the first call makes it.
+        """Return the public key by which browsers identify this tenant's push sender; the first
+        call makes it.
 
         `origin`: of the page that asks, as https://box.example. If its host is real, push services
         are told it where the tenant has neither a `contact` nor a `public_url`. Raises Busy.
@@ -176,12 +178,13 @@ class Messages(Service["Book"]):
         return self._read_private_key(tenant)
 
     def forget_push_key(self, tenant: str) -> None:
-        """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes
+        """Delete the push sender if its encryption key was lost: the next browser that asks makes
         another."""
         write(self.services.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
 
     def send_message(self, hook: Hook, delivery: Delivery) -> Answered | None:
-        """Send a delivery's message; return the answer, or None if people are not to be told now.
+        """Send a delivery's message; return the answer, or None if people are not to be notified
+        now.
 
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """

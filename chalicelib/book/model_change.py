@@ -1,4 +1,4 @@
-"""How does a tenant change to another embedding model while the service runs?
+"""A tenant's change to another embedding model while the service runs.
 
 All faces are embedded again from their pictures, then searches switch to the new model.
 

@@ -1,4 +1,4 @@
-"""Which embedding model does a tenant use, and what does it say of a picture?
+"""A tenant's embedding model, and its estimates of a picture's faces.
 
 A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's
 faces.
@@ -431,8 +431,8 @@ class Embedder:
 
 
 def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:
-    """Return the templates that tell which face of its picture is meant: a spare one may show
-    somebody else."""
+    """Return the templates that identify a face on a picture, without spare ones, which may show
+    another person."""
     return picture.templates if picture.spare else face.templates
 
 

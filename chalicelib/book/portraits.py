@@ -1,5 +1,5 @@
-"""How good a picture must be to enrol a face, and which portrait is taken from it: template,
-estimates and JPEG.
+"""Portraits: the quality that an enrolment needs, and the portrait taken from a picture, with
+template, estimates and JPEG.
 
 The quality is the tenant's `enrol_quality`, else MIN_QUALITY (domain/rules/decision). A face shows
 its first picture unless somebody chose another (domain/model).

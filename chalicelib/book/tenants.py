@@ -1,6 +1,7 @@
-"""Who are the customers, with which settings and credentials?
+"""Tenants: their settings and credentials.
 
-Storage holds app_keys and secret access keys encrypted; of appcodes and bearer keys, only hashes.
+Storage holds app_keys and secret access keys in encrypted form, and only hashes of appcodes and
+bearer keys.
 """
 
 from __future__ import annotations
@@ -219,8 +220,8 @@ class Tenants(Service["Book"]):
         ]
 
     def list_other_shops(self, tenant: Tenant) -> list[Tenant]:
-        """List the other shops of a tenant's controller, if it has said who that is. No tenant is
-        told of another."""
+        """List the other shops of a tenant's controller, if the tenant has named one. Tenants of
+        other controllers are never listed."""
         if not (controller := tenant.controller.strip().casefold()):
             return []
         return [
@@ -240,14 +241,14 @@ class Tenants(Service["Book"]):
         return tenant
 
     def restrict_expired(self, tenant: Tenant) -> None:
-        """Restrict the faces of whose record of consent has expired by now. Raises as
+        """Restrict the faces whose record of consent has expired by now. Raises as
         `open_tenant`."""
         if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
             with audit_events.begin_in_tenant(tenant.name):
                 self.services.book_hooks.restrict_expired(tenant)
 
     def open_if_restricted(self, item: Item) -> Tenant:
-        """Return the tenant that an item stores, for a process that may restrict nobody itself.
+        """Return the tenant from an item, for a process that may not restrict faces itself.
 
         On AWS, that is the one that takes cameras' pictures (`ingest`), which may not change
         people. If somebody's record of consent has expired, another process is asked to restrict
@@ -259,7 +260,7 @@ class Tenants(Service["Book"]):
         return tenant
 
     def has_expired_consent(self, tenant: Tenant) -> bool:
-        """Tell whether a record of consent has expired of somebody who is not restricted yet."""
+        """Return whether a record of consent has expired whose face is not restricted yet."""
         return (
             tenant.consents_end_at is not None
             and tenant.consents_end_at <= self.services.clock.now()
@@ -307,7 +308,7 @@ class Tenants(Service["Book"]):
         return write_unless_changed(self.services.items, [update])
 
     def is_unused(self) -> bool:
-        """Tell whether there never was a tenant: none is there, and none was erased."""
+        """Return whether there never was a tenant, not even an erased one."""
         for kind in (keys.tenant_item("")[0], keys.ERASED):
             if self.services.items.query(keys.TENANTS, kind, limit=1).items:
                 return False
@@ -406,7 +407,8 @@ class Tenants(Service["Book"]):
         return self.services.storage.vault.unseal(bytes(sealed), tenant.name)
 
     def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
-        """Return the tenant whose appcode this was before the newest; None once it holds no more.
+        """Return the tenant that had this appcode before its newest one; None once it is no longer
+        valid.
 
         `dialect` is the API, one that we imitate, with which it is used; each has a day of its own.
         """
@@ -480,7 +482,7 @@ class Tenants(Service["Book"]):
         write(self.services.items, actions)
 
     def begin_life(self, name: str, gap: tuple[datetime, datetime] | None = None) -> None:
-        """Tell a tenant's clients that its data go on from an earlier state, such as a backup.
+        """Notify a tenant's clients that its data continue from an earlier state, such as a backup.
 
         They see another `life` in the next answer (decision 0100), and ask anew what there is.
         `gap`: from when until when nobody knows what ended; it is asked about until somebody clears
@@ -519,7 +521,7 @@ class Tenants(Service["Book"]):
         self.begin_consequences(name, changes)
 
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Begin what a change of settings asks for, once it is stored.
+        """Start the jobs that a change of settings requires, once it is stored.
 
         By another time zone, days begin at other hours, so their statistics are stored (sealed)
         anew. Strangers whom another choice does not keep go now.
@@ -592,7 +594,7 @@ class Tenants(Service["Book"]):
         return self.open_tenant(self._read_item(name))
 
     def read_stored(self, name: str) -> Tenant:
-        """Return the tenant of that name as it is stored, for what concerns no face.
+        """Return the tenant of that name as it is stored, for uses that do not concern faces.
 
         Raises TenantNotFound.
         """
@@ -611,7 +613,8 @@ class Tenants(Service["Book"]):
         return self._unseal(self._read_item(name), "secret_access_key")
 
     def read_owner(self, credential: tuple[str, str]) -> Item | None:
-        """Return the item that says whose a credential is, a camera's, too; it never changes."""
+        """Return the item that names the owner of a credential, also of a camera's; it never
+        changes."""
         owner = self._owners.get(credential) or self.services.items.get(keys.TENANTS, credential)
         if owner is not None:
             self._owners[credential] = owner
@@ -905,7 +908,7 @@ def require_retention(tenant: Tenant, max_capture_days: int) -> None:
 
 
 def require_ended_days(tenant: Tenant) -> None:
-    """Raise InvalidInput if a tenant would erase who is remembered before who is not."""
+    """Raise InvalidInput if a tenant would erase remembered people before others."""
     least_days = count_ended_days(tenant)
     if tenant.remembered_days < least_days:
         raise InvalidInput(

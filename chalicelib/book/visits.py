@@ -1,7 +1,7 @@
-"""How are a face's visits read and stored, and how do its observations get another group's name?
+"""Storage of a face's visits, and changes of the group that its observations name.
 
-When is a face a regular, and what follows from that: domain/rules/visits. A tenant's numbers for
-it: book/groups.
+The rules for when a face is a regular, and what follows, are in domain/rules/visits; a tenant's
+numbers for them in book/groups.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ class FaceVisitsStore(Service["Book"]):
         return groups.of_id(face.group_id) or self.services.groups.find_by_id(tenant, face.group_id)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
-        """Return the groups that each tenant has, strangers and regulars, and what goes with them.
+        """Return each tenant's default groups, strangers and regulars, and the settings that belong
+        to them.
 
         That is the rule by which a stranger becomes a regular, and what the tenant's directory
         counts. Raises TenantNotFound: every tenant has these groups and cannot delete them.

@@ -1,5 +1,5 @@
-"""Web Push: what a browser that asked is sent (RFC 8030), encrypted for it alone (RFC 8291), by a
-sender whom its push service knows again (RFC 8292).
+"""Web Push: messages to subscribed browsers (RFC 8030), encrypted end to end (RFC 8291), from an
+identified sender (RFC 8292).
 
 cryptography is imported at the first push: a start of another function pays nothing for it.
 """
@@ -58,12 +58,13 @@ def new_key() -> str:
 
 
 def public_key(private: str) -> str:
-    """Return what browsers know a sender by (`applicationServerKey`): 65 bytes in base64url."""
+    """Return the public key by which browsers identify a sender (`applicationServerKey`): 65 bytes
+    in base64url."""
     return _text(_point(_private(private)))
 
 
 def choose_subject(contact: str, *urls: str | None) -> str:
-    """Choose whom a push service may ask about a sender; "" if there is nobody real.
+    """Choose the contact of a sender for push services; "" if there is no real one.
 
     `contact` is taken if it is a mail address, else the first of `urls` that is https. Apple's
     service refuses every push of a sender whose host cannot be real, such as `box.local`, and of
@@ -85,7 +86,7 @@ def _find_https_host(url: str) -> str:
 
 
 def is_public_name(host: str) -> bool:
-    """Tell whether a host's name can be one of the internet: no address, no reserved ending."""
+    """Tell whether a host name can be public: it is no IP address, and has no reserved ending."""
     labels = host.lower().rstrip(".").split(".")
     if len(labels) < 2 or not all(labels) or labels[-1].isdigit():
         return False

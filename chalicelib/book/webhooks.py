@@ -1,7 +1,7 @@
-"""Who is told of an event, and how often is it tried?
+"""Webhooks: the receivers of events, and the delivery of events to them with retries.
 
 Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts; or
-channels by which people are told (book/messages).
+channels that notify people (book/messages).
 
 Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits
 as an item; a message in the queue only says that it is time to look at it. `announce_overdue`
@@ -178,8 +178,8 @@ class Hooks(Service["Book"]):
         return sorted(hooks, key=lambda hook: (hook.created_at, hook.id))
 
     def named_kinds(self, tenant: str) -> set[EventKind]:
-        """Return the kinds of events that hooks name: who takes all of them need not pay for what
-        is looked for."""
+        """Return the kinds of events that enabled hooks name. A hook without a list takes all
+        kinds, but adds none here, so it causes no extra searches."""
         return {kind for hook in self.list_all(tenant) if hook.enabled for kind in hook.kinds or ()}
 
     def find(self, tenant: str, id_: str) -> Hook | None:
@@ -786,7 +786,7 @@ class Deliveries(Service["Book"]):
         self._under_way: set[tuple[str, str]] = set()
 
     def is_under_way(self, delivery: Delivery) -> bool:
-        """Tell whether this process attempts the delivery just now."""
+        """Tell whether this process is attempting the delivery now."""
         return delivery_key(delivery) in self._under_way
 
     def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
@@ -962,7 +962,8 @@ class Deliveries(Service["Book"]):
             self.outbox.postpone_delivery(delivery, due_at, why)
 
     def post_delivery(self, hook: Hook, delivery: Delivery) -> Answered | None:
-        """Post a delivery, and return the answer; None: nobody was to get it, so nothing was sent.
+        """Post a delivery, and return the answer; None if there was no receiver, so nothing was
+        sent.
 
         Of a URL's answer the status alone counts (docs/webhooks.md).
         """
@@ -1071,13 +1072,13 @@ class Deliveries(Service["Book"]):
 
 
 def longest_delay_s(attempts: int) -> int:
-    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an
+    """Return the longest wait after this many failed attempts (1 or more): 10 s, doubling up to an
     hour."""
     return min(_LONGEST_DELAY_S, _FIRST_DELAY_S << min(attempts - 1, 20))
 
 
 def pause_s(failures: int) -> int:
-    """Return the pause of a hook with so many consecutive failures: none, then 10 s, doubling up
+    """Return the pause of a hook with this many consecutive failures: none, then 10 s, doubling up
     to 15 minutes."""
     if failures < FAILING_FROM:
         return 0

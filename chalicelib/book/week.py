@@ -1,6 +1,6 @@
-"""How did the last week go, and who is told of it?
+"""The figures of the last week, and the people who get them as a message.
 
-The console's week on paper, `regulars report` and each week's message have the same figures.
+The console's printed week, `regulars report` and each week's message have the same figures.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ class Week(Struct, frozen=True):
 
     @property
     def amounts(self) -> dict[str, int]:
-        """Its figures by name, with who came in by the counts of cameras."""
+        """Its figures by name, with the entries that cameras counted."""
         return {**self.total._asdict(), "entries": self.entries.entries if self.entries else 0}
 
 
 class Weeks(Service["Book"]):
     def count_week(self, tenant: Tenant, first: date, days: int = DAYS) -> Week:
-        """Count the visits of a week that begins on this day, and of the one before, as they are
-        now, beside what they were when these were closed."""
+        """Count the visits of a week that starts on this day, and of the one before, with current
+        data, beside the figures from when these were closed."""
         visitors, zone = self._choose_visitors(tenant), ZoneInfo(tenant.time_zone)
         first_before = first - timedelta(days)
         span_before = span_of_days(zone, first_before, days)
@@ -108,7 +108,8 @@ class Weeks(Service["Book"]):
     def count_days(
         self, tenant: Tenant, first: date, days: int, visitors: ObservationFilter | None = None
     ) -> Week:
-        """Count the visits of so many days, without those before, as they are now.
+        """Count the visits of this many days with current data, without a comparison to those
+        before.
 
         `visitors`: whose visits count; None: all but staff's.
         """
@@ -200,7 +201,7 @@ def _find_busiest(
 
 
 def count_untold_days(this_week: date, told_until: date | None) -> int:
-    """Return of how many days before this week a message tells; 0: it waits.
+    """Return the number of days before this week that a message reports; 0 if it waits.
 
     So no day is told twice or left out if weeks begin on another day than before. `told_until`: the
     day behind the last one that was told; None: nothing was.
@@ -228,7 +229,7 @@ def _make_event(week: Week, now: datetime, report: str) -> Event:
 
 
 def describe_week(week: Week, texts: Texts) -> str:
-    """Say the week in a sentence, or what was closed."""
+    """Return the visits of a week or a longer period in a sentence."""
     if not week.total.visits:
         return texts.write("week.nobody")
     now, before = week.total.visits, week.before.visits if week.before else 0
@@ -255,8 +256,8 @@ def format_title(week: Week, tenant: Tenant, texts: Texts) -> str:
 
 
 def format_notes(week: Week, texts: Texts) -> list[str]:
-    """Say what else there is to say: what came since the week was closed; how many came in and were
-    known, if cameras counted; the busiest hour, and what staff is left out."""
+    """Return further notes: changes since the week was closed; entries and the known among them, if
+    cameras counted; the busiest hour, and the staff left out."""
     notes = format_changes(week, texts)
     if entries := week.entries:
         count, known = entries.entries, entries.known
@@ -288,7 +289,8 @@ def _add_share(note: str, entries: Entries, texts: Texts) -> str:
 
 
 def list_doubts(doubts: Doubts, texts: Texts) -> list[str]:
-    """Say why minutes have no numbers, the most frequent reason first, and who came in for sure."""
+    """Return the reasons why minutes have no numbers, the most frequent first, and the certain
+    entries in them."""
     said = [
         texts.write(f"week.watched.{why}", count=minutes)
         for why, minutes in sorted(doubts.minutes.items(), key=lambda one: -one[1])
@@ -298,7 +300,7 @@ def list_doubts(doubts: Doubts, texts: Texts) -> list[str]:
 
 
 def format_changes(week: Week, texts: Texts) -> list[str]:
-    """Say what came since the week was closed, and since the one before was; nothing: no line."""
+    """Return the changes since this week and the one before were closed, as a line, or none."""
     return [
         *_list_changes("week.since", week.amounts, week.closed, texts),
         *_list_changes(
@@ -328,7 +330,8 @@ def _list_changes(
 
 
 def ask_of_restore(tenant: Tenant) -> list[str]:
-    """Say to whom a week is sent what somebody has to check after a restore; nothing if none."""
+    """Return a request to the recipients of the week to check the data after a restore; nothing if
+    there was none."""
     if not tenant.restore_gap:
         return []
     since, _, until = tenant.restore_gap.partition("/")

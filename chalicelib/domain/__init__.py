@@ -1,1 +1,1 @@
-"""What are the words and the rules of the visitor book, without IO?"""
+"""Types and rules of the visitor book, without IO."""

@@ -45,7 +45,7 @@ def new_access_key() -> tuple[str, str]:
 
 
 def new_key(prefix: str) -> str:
-    """Make a random key that begins with `prefix`: OF_TENANT or OF_CAMERA."""
+    """Make a random key that starts with `prefix`: OF_TENANT or OF_CAMERA."""
     return prefix + new_secret()
 
 

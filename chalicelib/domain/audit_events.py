@@ -1,4 +1,4 @@
-"""The act under way, a call of somebody: what is written meanwhile names it in the audit log.
+"""The current act, one call: everything written during it names it in the audit log.
 
 The dialects' endpoints, the jobs and the command line begin an act; outside of one nothing is
 noted. The table at the end says what of each act becomes an entry, and privacy/reading what its
@@ -23,7 +23,7 @@ from chalicelib.storage.values import omit_none
 
 
 class Kind(StrEnum):
-    """The part of an act that becomes an entry (the table below says it of each)."""
+    """The part of an act that becomes an entry (see the table below)."""
 
     CHANGE = "change"
     """Each of its transactions that changes the book or the account."""
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class AuditEvent(Struct):
-    """One call of somebody. `what`: its name; `by`: whose.
+    """One call. `what`: its name; `by`: the caller.
 
     `tenant`: in whose audit its entries are; "": it writes none, or does not know it yet
     (`begin_in_tenant`, `report_tenant`). `about`: names of ours that say what it
@@ -85,7 +85,7 @@ _current: ContextVar[AuditEvent | None] = ContextVar("act", default=None)
 
 @contextmanager
 def begin_audit_event(act: AuditEvent) -> Iterator[AuditEvent]:
-    """Count what is written inside, in this thread or task, as this act's."""
+    """Attribute everything written inside, in this thread or task, to this act."""
     token = _current.set(act)
     try:
         yield act
@@ -99,7 +99,8 @@ def current() -> AuditEvent | None:
 
 @contextmanager
 def begin_in_tenant(tenant: str) -> Iterator[None]:
-    """Count what is written inside as the current act's, in this tenant's audit and no other's."""
+    """Attribute everything written inside to the current act, in this tenant's audit and no
+    other's."""
     act = _current.get()
     if act is None:
         yield
@@ -109,13 +110,13 @@ def begin_in_tenant(tenant: str) -> Iterator[None]:
 
 
 def report_tenant(tenant: str) -> None:
-    """Say in which tenant's audit the current act is: that of somebody who has just signed in."""
+    """Set the tenant whose audit has the current act, for a person who has just signed in."""
     if (act := _current.get()) is not None:
         act.tenant = tenant
 
 
 def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
-    """Note for the audit that the answer of the call under way says something of these people.
+    """Note for the audit that the answer of the current call has data of these people.
 
     The audit is the log of who read or changed what. `people`: ids of faces, or `member ID` for who
     signs in. `unnamed`: how many more the answer tells of, who have no face in the book.
@@ -127,19 +128,19 @@ def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
 
 
 def report_picture(what: str) -> None:
-    """Report that the answer shows a picture of `what`, as `AuditEvent.shown` says it."""
+    """Report that the answer shows a picture of `what`, in the form of `AuditEvent.shown`."""
     if (act := _current.get()) is not None:
         act.shown[what] = None
 
 
 def add_details(**about: Any) -> None:
-    """Add to what the act's entries say, such as the reason that somebody gives for it."""
+    """Add details to the act's entries, such as the caller's reason."""
     if (act := _current.get()) is not None:
         act.about = {**act.about, **about}
 
 
 def report_taking_back(id_: str, values: Mapping[str, Any] = {}) -> None:
-    """Say that what the act under way writes next takes back an earlier act.
+    """Mark what the current act writes next as the undoing of an earlier act.
 
     `values`: those that the write must find, of what it changes; else it is refused.
     """
@@ -148,14 +149,13 @@ def report_taking_back(id_: str, values: Mapping[str, Any] = {}) -> None:
 
 
 def report_listed() -> None:
-    """Say that the act under way ends one that is listed already."""
+    """Mark the current act as the end of one that is listed already."""
     if (act := _current.get()) is not None:
         act.is_listed = True
 
 
 def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
-    """Report what a search decided; a later search of the same act takes its place, since it was
-    made again."""
+    """Report the decisions of a search; a repeated search of the same act replaces them."""
     if (act := _current.get()) is not None:
         act.decided = decisions
 
@@ -218,14 +218,14 @@ def job(what: str, tenant: str) -> AuditEvent:
 
 
 def kind_of(what: str) -> Kind:
-    """Return what of an act becomes an entry."""
+    """Return the part of an act that becomes an entry."""
     method, _, path = what.partition(" ")
     is_change = path.startswith("/v1/") and method != "GET"
     return ACTS.get(what, Kind.CHANGE if is_change else Kind.NOTHING)
 
 
 def decision_said(decision: Decision | None) -> dict[str, Any]:
-    """Return what an audit entry says of a decision: who a face is, or that it is nobody known.
+    """Return a decision in the form of an audit entry: the matched face, or that there is none.
 
     It has the score and the threshold, how many faces were compared (the gallery), the gallery's
     version (`seq`), and so on. Scores are texts. What is not known is left out. None gives {}.

@@ -112,8 +112,7 @@ CAMERA_SETTINGS: Mapping[str, Setting] = settings_of(CameraOptions)
 
 
 class Outage(NamedTuple):
-    """A silence of a camera, reported or muted: from when it was heard last until it was heard
-    again."""
+    """A silence of a camera, reported or muted: from its last sign until its next one."""
 
     since: datetime
     until: datetime
@@ -225,7 +224,7 @@ class Resolution(StrEnum):
 
 
 class Instead(StrEnum):
-    """A word of somebody about a sighting: it is nobody in the book."""
+    """A person's statement that a sighting is nobody in the book."""
 
     STRANGER = "stranger"
     NEW = "new"
@@ -285,7 +284,8 @@ class Capture(Struct, frozen=True):
 
     @property
     def is_partly_shown(self) -> bool:
-        """Return whether somebody on it was erased, or restricted if it is one as it is shown."""
+        """Return whether a person on it was erased, or, for a capture as it is shown,
+        restricted."""
         return any(sighting.reason == ERASED for sighting in self.sightings)
 
     @property
@@ -305,7 +305,7 @@ class Capture(Struct, frozen=True):
 
     @property
     def photo_after_erasure(self) -> str:
-        """Id of its photo once somebody on it was erased: it follows from the capture's id, not
+        """Id of its photo once a person on it was erased: it follows from the capture's id, not
         from the picture."""
         return photo_id(hashlib.sha256(self.id.encode()).hexdigest())
 
@@ -345,18 +345,18 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
 
 
 def leave_place(sighting: Sighting) -> Sighting:
-    """Return what is left of a sighting of somebody who is erased: its place."""
+    """Return what is left of a sighting of an erased person: its place."""
     return Sighting(sighting.number, Resolution.SKIPPED, sighting.box, reason=ERASED)
 
 
 def shows_unkept(capture: Capture) -> bool:
-    """Return whether a capture shows somebody of whom nothing may be kept, whatever the tenant
+    """Return whether a capture shows a person of whom nothing may be kept, whatever the tenant
     keeps of strangers."""
     return any(sighting.reason == UNKEPT for sighting in capture.sightings)
 
 
 def shows_nobody(capture: Capture) -> bool:
-    """Return whether a capture shows, or may show, somebody who matches nobody."""
+    """Return whether a capture shows, or may show, a person without a match."""
     skipped = (
         sighting for sighting in capture.sightings if sighting.resolution is Resolution.SKIPPED
     )
@@ -366,7 +366,7 @@ def shows_nobody(capture: Capture) -> bool:
 
 
 def say_disabled(camera: Camera) -> str:
-    """Say what becomes of what a camera sends that is off."""
+    """Return a sentence about what happens to the pictures of a disabled camera."""
     return (
         f"camera {camera.id!r} is disabled: its pictures and counts are refused, and its box keeps "
         "them until it is enabled, or stopped at the box"
@@ -387,7 +387,8 @@ def sighting_id(capture: str, number: int) -> str:
 
 
 def capture_of(name: str) -> str:
-    """Read the capture's id from what begins with it: a sighting's id, the name of a crop."""
+    """Return the capture's id from an id that starts with it: a sighting's, or the name of a
+    crop."""
     return name[: _MS_WIDTH + 25]
 
 

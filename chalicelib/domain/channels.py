@@ -51,8 +51,8 @@ class Channel(Struct, frozen=True, omit_defaults=True):
 
     @property
     def address(self) -> str:
-        """Return what may be shown of it: the host that it speaks to, plain http said, or the
-        address of mail."""
+        """Return the part of the address that may be shown: the host, with plain http marked, or
+        the address of mail."""
         if self.way is Way.MAIL:
             return self.to
         url = urlsplit(self.url)
@@ -264,7 +264,7 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
 
 
 def is_json(channel: Channel) -> bool:
-    """Tell whether what is sent has to be JSON."""
+    """Tell whether the request body has to be JSON."""
     return channel.way is Way.REQUEST and any(
         "json" in content_type.lower() for content_type in _content_types(channel)
     )
@@ -277,7 +277,7 @@ def _content_types(channel: Channel) -> list[str]:
 def fill_template(
     template: str, values: Mapping[str, str], escape: Callable[[str], str] = str
 ) -> str:
-    """Put the values in place of the fields: `{who} came` with `who` Ann is `Ann came`.
+    """Fill the fields of a template: `{who} came` with `who` Ann is `Ann came`.
 
     A value that lacks is "".
     """
@@ -287,7 +287,7 @@ def fill_template(
 def event_values(
     event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str, texts: Texts
 ) -> dict[str, str]:
-    """Return what each field of a message's template, such as `{who}`, stands for.
+    """Return the value of each field of a message's template, such as `{who}`.
 
     `event` is the body that a webhook gets; a test event has sample values. `zone` is the shop's
     time zone. `shop` and `camera` are their display names, "" without a camera. `texts` are of the
@@ -351,7 +351,7 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][
 
 
 def check_hours(hours: str) -> str:
-    """Return the hours in which a hook tells people, such as `09:00-18:30`; "": it always does.
+    """Return the hours in which a hook notifies people, such as `09:00-18:30`; "" for always.
 
     Raises InvalidInput if they are written otherwise. `22:00-06:00` goes over midnight.
     """

@@ -80,7 +80,7 @@ class Film(Struct, frozen=True):
 
 
 class WaitingFilm(NamedTuple):
-    """A film that nobody has answered yet."""
+    """A film that was not answered yet."""
 
     at: datetime
     line: Line
@@ -89,7 +89,7 @@ class WaitingFilm(NamedTuple):
 
 
 class CheckAnswer(NamedTuple):
-    """The word of a person who saw a film, beside what was counted in its minute.
+    """The numbers of a person who watched a film, beside what was counted in its minute.
 
     `by`: who said so, as the audit names them. `counted`: those who came in and went out; None:
     nobody knew. The same for `seen`.
@@ -112,8 +112,8 @@ class CheckAnswer(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A minute that somebody had a film of, and that no answer says anything of: they did not
-    answer, or the answer was deleted."""
+    """A minute whose film was shown, but that has no answer: nobody answered, or the answer was
+    deleted."""
 
     at: datetime
     line: Line
@@ -149,8 +149,8 @@ class Proof(NamedTuple):
 
 
 def find_request(camera: Camera, now: datetime) -> datetime | None:
-    """Return when somebody asked for a film that the camera's box may still send; None: nobody, or
-    the camera is switched off."""
+    """Return when a film was requested that the camera's box may still send; None if there is none,
+    or the camera is disabled."""
     asked_at = camera.film_asked_at
     if asked_at is None or not camera.enabled:
         return None
@@ -196,7 +196,7 @@ def _require_look(look: Look) -> None:
 
 
 def require_seen(seen: tuple[int, int]) -> None:
-    """Raise InvalidInput unless so many can have come in and gone out in a minute."""
+    """Raise InvalidInput unless this many people can have come in and gone out in a minute."""
     if not all(0 <= number <= MAX_CROSSINGS for number in seen):
         raise InvalidInput(f"in and out are 0 to {MAX_CROSSINGS:,}, not {seen[0]} and {seen[1]}")
 
@@ -228,7 +228,7 @@ def add_left_out(left_out: Sequence[LeftOut], one: LeftOut) -> tuple[LeftOut, ..
 def forget_void(
     answers: Iterable[CheckAnswer], voids: Iterable[Void], camera: str
 ) -> list[CheckAnswer]:
-    """Return the answers, and those of minutes that are void now without what was counted."""
+    """Return the answers, with the counts of minutes that are void now removed."""
     spans = [(void.first_ms, void.end_ms) for void in voids if void.camera == camera]
     return [
         answer._replace(counted=None)
@@ -239,7 +239,7 @@ def forget_void(
 
 
 def measure_proof(answers: Iterable[CheckAnswer], line: Line) -> Proof:
-    """Return the proof of a count at a line. Answers of another line say nothing of it.
+    """Return the proof of a count at a line. Answers for another line do not count.
 
     A share is 1 less the errors of a direction, per person who was seen to go there. `counted 9,
     then 11, seen 10 each`: 0.9. It is 0 if some were counted where nobody was seen.

@@ -1,4 +1,4 @@
-"""Records of consent: on what ground somebody is in the book, and until when.
+"""Records of consent: the legal ground on which a person is in the book, and its end.
 
 Which changes need one: domain/grounds.
 """
@@ -23,7 +23,7 @@ CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Basis(StrEnum):
-    """The ground of the GDPR's Article 9(2) by which templates of somebody may be kept."""
+    """The legal ground of GDPR Article 9(2) on which a person's templates may be kept."""
 
     CONSENT = "consent"
     """9(2)(a), with 6(1)(a): explicit consent."""
@@ -39,7 +39,7 @@ class Basis(StrEnum):
 
 
 class Consent(Struct, frozen=True):
-    """The record of one face: on what ground it is in the book, and until when.
+    """The record of one face: its legal ground, and its end.
 
     `evidence`: such as the signed form's place. `expires_at`: None if it does not end.
     """
@@ -62,7 +62,7 @@ class Remembered(Struct, frozen=True):
     at: datetime
 
     def describe(self) -> dict[str, str]:
-        """Return what an entry of the audit says of it."""
+        """Return it in the form of an audit entry."""
         return {"remember_basis": str(self.basis), "remember_evidence": self.evidence}
 
 
@@ -118,7 +118,7 @@ class EndedRecord(NamedTuple):
         )
 
     def say(self) -> str:
-        """Say how and when it ended."""
+        """Return how and when it ended, as a sentence."""
         return f"{_ENDED[self.ending]} at {time_text(self.at)}"
 
 

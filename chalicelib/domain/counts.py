@@ -58,7 +58,7 @@ line."""
 
 
 class Doubts(NamedTuple):
-    """Minutes without numbers, by `Why`; and who crossed in them for sure.
+    """Minutes without numbers, by `Why`, and the certain crossings in them.
 
     `entries`, `exits`: at least so many came in and went out. Others were perhaps not seen.
     """
@@ -73,12 +73,13 @@ class Doubts(NamedTuple):
 
     @classmethod
     def of_minute(cls, why: Why | None, entries: int, exits: int) -> Doubts:
-        """Return the doubts of a minute. `why`: None if its numbers are known, or no box said."""
+        """Return the doubts of a minute. `why`: None if its numbers are known, or no box reported
+        it."""
         return cls(**{why: 1} if why else {}, entries=entries, exits=exits)
 
     @property
     def minutes(self) -> dict[str, int]:
-        """Return the minutes by their `Why`, without those of which there are none."""
+        """Return the number of minutes by their `Why`, without those that have none."""
         by_why = zip(self._fields, self[: len(WHYS)], strict=False)
         return {why: minutes for why, minutes in by_why if minutes}
 
@@ -92,7 +93,7 @@ def add_doubts(one: Doubts, other: Doubts) -> Doubts:
 
 
 class Count(NamedTuple):
-    """The people of a minute, or of an hour. `faces`: those who came in and showed a usable face.
+    """The people of a minute, or of an hour. `faces`: those who came in with a usable face.
 
     All three are None together: it was too dark or too crowded to say.
     """
@@ -107,7 +108,7 @@ class Count(NamedTuple):
 
     @property
     def numbers(self) -> tuple[int, int, int] | None:
-        """Return entries, exits and faces; None: nobody knows."""
+        """Return entries, exits and faces; None if they are unknown."""
         if self.entries is None or self.exits is None or self.faces is None:
             return None
         return self.entries, self.exits, self.faces
@@ -133,7 +134,7 @@ class CountedDay(Struct, frozen=True):
     counts: DayCounts
 
     def list_within(self, span: Span) -> Iterator[tuple[int, Count]]:
-        """Yield the counts that begin in a span, each with its first instant in ms."""
+        """Yield the counts that start in a span, each with its first instant in ms."""
         for minute, count in self.counts.items():
             at_ms = self.day * DAY_MS + minute * MINUTE_MS
             if span.first_ms <= at_ms <= span.last_ms:
@@ -201,8 +202,7 @@ def _require_doubts(count: Count) -> None:
 
 
 def require_line(line: Sequence[Sequence[float]]) -> None:
-    """Raise InvalidInput unless a line is long enough for somebody to cross it, and has room beside
-    it.
+    """Raise InvalidInput unless a line is long enough to be crossed, and has room beside it.
 
     The uploader (edge: count/line.py) and the console (admin/counting.js) judge by the same rule.
     """
@@ -243,7 +243,7 @@ def choose_count(one: Count, other: Count) -> Count:
 
 
 def join_counts(one: DayCounts, other: DayCounts) -> dict[int, Count]:
-    """Return the better count of each minute of a day that was told.
+    """Return the better count of each minute of a day that was reported twice.
 
     A minute of which nothing is known is told, too: a camera was to watch, and saw nothing.
     """
@@ -260,7 +260,7 @@ def leave_out(counts: DayCounts, minutes: Collection[int]) -> dict[int, Count]:
 
 
 def forget_counts(counts: DayCounts, minutes: Collection[int]) -> dict[int, Count]:
-    """Return the counts of a day, of which those of these minutes are not known.
+    """Return the counts of a day, with those of these minutes unknown.
 
     They do not lack: the camera was to watch then.
     """
@@ -268,7 +268,8 @@ def forget_counts(counts: DayCounts, minutes: Collection[int]) -> dict[int, Coun
 
 
 class Void(Struct, frozen=True, order=True):
-    """A time whose counts of a camera are wrong, somebody says: they are kept, and count nowhere.
+    """A time in which a camera's counts are wrong, as a person declared: they are kept, but left
+    out of all figures.
 
     `camera`: its id. The time is in ms, in whole minutes; `end_ms` is the instant behind it.
     """
@@ -278,7 +279,7 @@ class Void(Struct, frozen=True, order=True):
     end_ms: int
 
     def touches(self, other: Void) -> bool:
-        """Tell whether both are of one camera, and no time lies between them."""
+        """Tell whether both are of one camera, without a gap between them."""
         follow = self.first_ms <= other.end_ms and other.first_ms <= self.end_ms
         return self.camera == other.camera and follow
 
@@ -338,7 +339,7 @@ def list_void_minutes(voids: Iterable[Void], day: int, camera: str) -> set[int]:
 def forget_hours(
     hours: DayCounts, void_minutes: Collection[int], summed_minutes: Collection[int]
 ) -> dict[int, Count]:
-    """Return the hours of a day, of which those with a void minute are not known.
+    """Return the hours of a day, with those that have a void minute unknown.
 
     `summed_minutes`: those that are in the hours.
     """
@@ -368,7 +369,7 @@ class SummedDay(Struct, frozen=True):
         return self.held_minutes | self.minutes
 
     def forget(self, void_minutes: Collection[int]) -> dict[int, Count]:
-        """Return the counts of all hours, of which those with a void minute are not known."""
+        """Return the counts of all hours, with those that have a void minute unknown."""
         return add_days(
             forget_hours(self.hours, void_minutes, self.minutes),
             forget_hours(self.held, void_minutes, self.held_minutes),
@@ -395,7 +396,8 @@ class SummedDay(Struct, frozen=True):
 
 
 def leave_out_settled(reported: DayCounts, stored: DayCounts, settled: int) -> dict[int, Count]:
-    """Return what a camera's own key reports of a day without what that key changes no more.
+    """Return a day's report of a camera's own key without the minutes that this key can no longer
+    change.
 
     These are the minutes before `settled` that are stored already.
     """
@@ -403,7 +405,7 @@ def leave_out_settled(reported: DayCounts, stored: DayCounts, settled: int) -> d
 
 
 def add_days(one: DayCounts, other: DayCounts) -> dict[int, Count]:
-    """Return the sums of two days of hours, of which none has a minute of the other."""
+    """Return the sums of two days of hours that have no minute in common."""
     nothing = Count()
     return {
         minute: add_counts(one.get(minute, nothing), other.get(minute, nothing))
@@ -423,8 +425,7 @@ def group_by_day(minutes: Iterable[CountedMinute]) -> dict[int, dict[int, Count]
 
 
 def add_counts(one: Count, other: Count) -> Count:
-    """Return the sum of two counts of different times, or cameras; nobody knows what one did not
-    see."""
+    """Return the sum of two counts of different times, or cameras; an unknown one adds nothing."""
     doubts = add_doubts(one.doubts, other.doubts)
     known = [count for count in (one, other) if count.numbers is not None]
     if not known:
@@ -454,7 +455,7 @@ def sum_hours(day: int, counts: DayCounts, local: LocalTime) -> dict[int, Count]
 
 
 class Entries(NamedTuple):
-    """The people who came in and went out in a time, as far as somebody watched.
+    """The people who came in and went out in a time, as far as it was watched.
 
     `known`: those whom we know; `not_known`: others who showed a face; `faceless`: those who showed
     no usable face. These three are all who came in, but for `staff`.
@@ -482,7 +483,7 @@ class Entries(NamedTuple):
 
 
 def is_whole(watched_s: int, open_s: int) -> bool:
-    """Return whether enough of a time was watched that its figure stands for all of it.
+    """Return whether enough of a time was watched for its figure to represent all of it.
 
     That is nine tenths of the seconds in which the shop was open. Otherwise the time was watched
     in part. Its figure is then shown with its share alone, and counts in no average.
@@ -521,7 +522,7 @@ def expect_seconds(
 
 
 class Staff(Enum):
-    """The ways to count members of staff among those who came in."""
+    """The ways to count members of staff among the entries."""
 
     LEFT_OUT = auto()
     """They are taken off, and their number is said."""
@@ -532,7 +533,7 @@ class Staff(Enum):
 
 
 def part_by_faces(count: Count, known: int, staff: int, counted: Staff) -> Entries:
-    """Divide those who came in as `part_entries` does, with staff `counted` in this way."""
+    """Divide entries as `part_entries` does, with staff `counted` in this way."""
     match counted:
         case Staff.LEFT_OUT:
             return part_entries(count, known, staff)
@@ -543,7 +544,7 @@ def part_by_faces(count: Count, known: int, staff: int, counted: Staff) -> Entri
 
 
 def part_entries(count: Count, known: int, staff: int) -> Entries:
-    """Divide those who came in at a camera in an hour into known, not known, faceless and staff.
+    """Divide the entries at a camera in an hour into known, unknown, faceless and staff.
 
     `count` says how many crossed the camera's line. `known` and `staff` say of how many known
     people, and of staff, it saw an arrival in that hour. Line and faces are counted apart and may
@@ -573,13 +574,13 @@ def add_entries(one: Entries, other: Entries) -> Entries:
 
 
 def sum_entries(every: Iterable[Entries]) -> Entries | None:
-    """Return the sum of what was watched, of all that was to be; None: nothing was watched."""
+    """Return the sum of the entries of all watched parts of a time; None if nothing was watched."""
     total = reduce(add_entries, every, Entries())
     return total if total.watched_s else None
 
 
 class Correction(NamedTuple):
-    """A person's word how many are inside. `by`: who said so, as the audit names them."""
+    """A person's correction of the number inside. `by`: the person, as the audit names them."""
 
     at: datetime
     inside: int
@@ -587,7 +588,7 @@ class Correction(NamedTuple):
 
 
 class InsideSaid(NamedTuple):
-    """A person's word how many are inside now. `by`: who says so."""
+    """The number inside now, as a person states it. `by`: the person."""
 
     inside: int
     by: str
@@ -618,8 +619,8 @@ class Place(Struct, frozen=True):
 
 
 def turn_place(place: Place, now_ms: int, *, is_full: bool, held_ms: int) -> tuple[Place, int]:
-    """Return a place as it is full now, or free, and how many turns an event has to tell; 0: none
-    is to be sent.
+    """Return a place as it becomes full, or free, and the number of turns for an event to report; 0
+    if none is to be sent.
 
     Of each kind one is sent a minute, the counts' own grain: a stolen key of a door could have
     hooks wait for 20 a second. What was not told is told by a later report. So of full, free, full,

@@ -71,7 +71,7 @@ Values = Mapping[str, Any]
 
 
 class Was(Struct, frozen=True):
-    """Change that a write makes. `of`: the id of the thing; `faces`: the people whom it concerns.
+    """Change that a write makes. `of`: the id of the thing; `faces`: the people concerned.
 
     `before` and `after` have the values that differ.
     """
@@ -84,7 +84,7 @@ class Was(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """An act of somebody. `id`: that of its entry in the audit, which begins with the time.
+    """An act. `id`: that of its entry in the audit, which starts with the time.
 
     `takes_back`: the id of the act that it took back; `taken_back_at`: when it was taken back
     itself.
@@ -116,7 +116,7 @@ class Done(Struct, frozen=True):
 
     @property
     def stays(self) -> Stays | None:
-        """Why it cannot be taken back, as far as the act itself tells; None: it can be."""
+        """Why it cannot be taken back, by the act alone; None if it can be."""
         if self.is_deletion:
             return Stays.DELETED
         if self.is_parting:
@@ -127,23 +127,23 @@ class Done(Struct, frozen=True):
 
     @property
     def is_deletion(self) -> bool:
-        """Tell whether people went, or the thing itself."""
+        """Tell whether people or the thing itself were deleted."""
         return self.kind is ActKind.DELETION or "deleted" in self.after
 
     @property
     def is_parting(self) -> bool:
-        """Tell whether two were made two again, who are merged by hand."""
+        """Tell whether a manual merge of two people was undone."""
         return self.kind is ActKind.MERGE and not self.after["merged"]
 
     def is_merge(self, id_: str) -> bool:
         return (self.kind, self.of) == (ActKind.MERGE, id_) and not self.is_parting
 
     def starts_from(self, values: Values) -> bool:
-        """Tell whether what this act changes had these values; others do not matter."""
+        """Tell whether the thing had these values before this act; other values do not matter."""
         return all(values.get(name, value) == value for name, value in self.before.items())
 
     def concerns_what(self, earlier: Done) -> bool:
-        """Tell whether this later act changed what the other one had set, or merged somebody away
+        """Tell whether this later act changed what the other one had set, or merged away a person
         whom that concerns."""
         if self.id <= earlier.id:
             return False
@@ -190,7 +190,7 @@ def list_in_the_way(act: Done, later_acts: Sequence[Done]) -> list[Done]:
 
 
 def make_deletion(kind: ActKind, of: str, name: str) -> Was:
-    """Return the end of a thing that somebody had set up, such as a camera. `name`: of the
+    """Return the deletion of a thing that a person had set up, such as a camera. `name`: of the
     thing."""
     return Was(kind, of, (), {"name": name}, {"deleted": True})
 
@@ -198,7 +198,7 @@ def make_deletion(kind: ActKind, of: str, name: str) -> Was:
 def compare(
     kind: ActKind, of: str, before: Values, after: Values, faces: tuple[str, ...] = ()
 ) -> Was | None:
-    """Return what differs between two states of a thing; None: nothing does."""
+    """Return the differences between two states of a thing; None if there are none."""
     names = [
         name
         for name in dict.fromkeys((*before, *after))
@@ -237,8 +237,8 @@ def compare_things(
 
 
 def join_changes(changes: Iterable[Was | None]) -> Was | None:
-    """Return what the writes of one transaction change: of the first thing that one of them names;
-    None: of none."""
+    """Return the changes that the writes of one transaction make to the first thing that one of
+    them names; None if none does."""
     said = [was for was in changes if was is not None]
     if not said:
         return None

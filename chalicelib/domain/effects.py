@@ -89,12 +89,12 @@ def name_access(kind: str, id_: str) -> str:
 
 
 def name_code(access: str) -> str:
-    """Return the access that a code is, by which somebody gets another one."""
+    """Return the name of a code as an access: a person gets another access by it."""
     return f"code of {access}"
 
 
 def describe_face_change(before: Face, after: Face) -> Does:
-    """Return what a changed face's write does."""
+    """Return the effects of the write of a changed face."""
     effects = [*_list_face_effects(before, after)] or [Effect.EDITS]
     return tuple((effect, after.faceid) for effect in effects)
 
@@ -131,8 +131,8 @@ def _is_freed_by_record(before: Face, after: Face) -> bool:
 
 
 def name_setting(name: str, value: Any) -> str:
-    """Return the subject that a setting is: with its value, unless somebody wrote it, who may have
-    named a person."""
+    """Return a setting as a subject: with its value, unless that is free text, which may name a
+    person."""
     if isinstance(value, str) and not SETTINGS[name].choices:
         return name
     if isinstance(value, Set):

@@ -90,8 +90,8 @@ from typing import Any
 
 
 class RegularsError(Exception):
-    """The base of all; `str(error)` is one English sentence: what was wrong and what would be
-    right.
+    """The base of all errors; `str(error)` is one English sentence with the problem and the valid
+    value.
 
     `details`: values by name that a dialect may answer beside the sentence; fractions are rounded
     to six digits.
@@ -109,8 +109,7 @@ class RegularsError(Exception):
 
 
 class InvalidInput(RegularsError):
-    """A value that cannot be taken. `details["field"]`: the member of what was sent, if it is
-    one."""
+    """A value that is not accepted. `details["field"]`: the field in the request, if it is one."""
 
 
 class IllegalGroupName(InvalidInput): ...
@@ -217,7 +216,7 @@ class FaceExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
-    """An enrolment of somebody who is enrolled already.
+    """An enrolment of a person who is enrolled already.
 
     Details: as `face`, with a `score` of at least `threshold`.
     """
@@ -228,7 +227,8 @@ class ConsentOlder(Conflict):
 
 
 class FaceErased(Conflict):
-    """An enrolment of somebody who was erased or whose consent has ended, by an id or a picture."""
+    """An enrolment, by an id or a picture, of a person who was erased or whose consent has
+    ended."""
 
 
 class Changed(Conflict):
@@ -236,8 +236,8 @@ class Changed(Conflict):
 
 
 def require_revision(what: str, revision: int, read: int | None) -> None:
-    """Raise Changed if the caller read `what`, in words, at another revision than it has now; None:
-    at any."""
+    """Raise Changed if the caller read `what` (its name for users) at another revision than the
+    current one; None accepts any."""
     if read not in (None, revision):
         raise Changed(
             f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent"
@@ -248,7 +248,7 @@ class TakenBack(Conflict): ...
 
 
 class InTheWay(Conflict):
-    """An act that cannot be taken back, since what it set was set anew. `details["acts"]`: ids of
+    """An act that cannot be taken back, since what it set was set again. `details["acts"]`: ids of
     the later acts."""
 
 

@@ -1,4 +1,4 @@
-"""The events that hooks are told: a Struct for each kind, whose members are its `data`.
+"""The events that hooks receive: a Struct for each kind, whose members are its `data`.
 
 A kind says here, once, what others ask of it: hooks, mailboxes, messages, the console's
 list, the table of docs/webhooks.md, and the removal of people. To add one, write its class and put
@@ -33,7 +33,7 @@ class EventKind(StrEnum):
 
 
 class Member(Struct, frozen=True):
-    """Declaration of a member of an event: what it is to people and messages."""
+    """Declaration of a member of an event, with its use in texts for people and in messages."""
 
     of: bool = False
     """It is the id of a face that the event is about."""
@@ -89,7 +89,7 @@ class EventData(Struct, frozen=True, kw_only=True):
         return faceid
 
     def hide_book(self) -> EventData:
-        """Return the event without what tells how many people the book has."""
+        """Return the event without what reveals the number of people in the book."""
         members = members_of(self.KIND).items()
         return replace(self, **{name: UNSET for name, member in members if member.of_book})
 
@@ -351,7 +351,7 @@ CHOSEN = tuple(kind for kind in EVENTS if kind != EventKind.TEST)
 
 @cache
 def members_of(kind: str) -> Mapping[str, Member]:
-    """Return what is said of the members of a kind."""
+    """Return the declarations of a kind's members."""
     return {field.name: _read_member(field.type) for field in fields(EVENTS[kind])}
 
 

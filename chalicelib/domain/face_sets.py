@@ -1,4 +1,5 @@
-"""What a book asks of the dialects that keep several faces of a group together as one person."""
+"""The interface between a book and the dialects that keep several faces of a group together as one
+person."""
 
 # The methods below do nothing: their arguments are for the class that takes the calls.
 # ruff: noqa: ARG002
@@ -35,14 +36,14 @@ class SetChanges(Struct, frozen=True):
 
 
 class FaceSets:
-    """Calls to the dialects that keep several faces of a group together as one person
-    (domain/rules/templates). Without such a dialect no face is in a set, so that these
-    raise StorageUnavailable: a set that nobody keeps would hold what is deleted."""
+    """Calls to the dialect that keeps several faces of a group together as one person
+    (domain/rules/templates). Without such a dialect no face is in a set, so these raise
+    StorageUnavailable: a set without a dialect would keep deleted data."""
 
     def follow_changes(
         self, tenant: str, journal: Sequence[JournalEntry], *, keeps_empty: bool
     ) -> SetChanges:
-        """Return what a commit changes of the sets whose faces the journal names (`face_set`).
+        """Return the changes of a commit to the sets whose faces the journal names (`face_set`).
 
         It is called at each try of the commit. A set loses faces that are deleted or moved, and
         goes with its last face unless `keeps_empty`.
@@ -50,7 +51,7 @@ class FaceSets:
         raise StorageUnavailable(_NOT_INSTALLED)
 
     def rejoin(self, tenant: str, face: Face, restriction: Restriction) -> tuple[Face, SetChanges]:
-        """Return a face, which is back in its group, in the set that `restriction` says, if that
+        """Return a face, which is back in its group, in the set that `restriction` names, if that
         has room; the set is made again if it is gone."""
         raise StorageUnavailable(_NOT_INSTALLED)
 

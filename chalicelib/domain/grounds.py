@@ -1,4 +1,5 @@
-"""Who may be in a book that asks for consent: a camera's stranger, or somebody with a ground.
+"""The people who may be in a book that requires consent: strangers from cameras, and people with a
+legal ground.
 
 A stranger has no name, no note or other text, no face set, the group of strangers, and the picture
 that a camera made it from. Each action that stores a face asks here (book/visits, book/faces), so
@@ -53,7 +54,7 @@ def is_enrolled(face: Face) -> bool:
 
 
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
-    """Yield in words what a face has that no stranger has, such as "a name".
+    """Yield in words each thing that a face has and strangers never have, such as "a name".
 
     A stranger is a face that a camera alone put into the book. If `before`, the face before a
     change, is given, only what the change adds is told.
@@ -73,7 +74,7 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
 
 
 def list_gains(face: Face, before: Face | None = None) -> list[str]:
-    """List in words what a change gives a face that only somebody with a ground may have.
+    """List in words what a change gives a face that requires a legal ground.
 
     A ground is a record of consent, say. It is needed for what makes a stranger somebody: "a name",
     "its note" and so on. Faces from before it was asked for may be more than a stranger without
@@ -102,7 +103,7 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
 
 
 class Claim(NamedTuple):
-    """Something of a face by which a person who said no is known again.
+    """A feature of a face by which a person who withdrew is recognised.
 
     `kind`: "id", "picture" or "record"; `value`: what is hashed; `whose`: the person, in words.
     """
@@ -113,7 +114,7 @@ class Claim(NamedTuple):
 
 
 def list_claims(face: Face, before: Face | None = None) -> list[Claim]:
-    """List by what a person may be known whom somebody enrols, or of whom somebody writes.
+    """List the features by which a person who is enrolled or changed may be recognised.
 
     Ids are those of all dialects: of the face, of its face set, and of a photo. Pictures that
     cameras made do not count, nor a record without evidence, which tells nothing of whom it is.
@@ -140,7 +141,7 @@ def list_claims(face: Face, before: Face | None = None) -> list[Claim]:
 def require_not_ended(
     consent: Consent | None, ends: Iterable[tuple[Claim, EndedRecord]], now: datetime
 ) -> None:
-    """Raise an error if somebody is enrolled, or gets something, that is of a person who said no.
+    """Raise an error if an enrolment or a change concerns a person who withdrew.
 
     `consent`: the record that comes with it; `ends`: what is of such a person, with the end after
     which a record counts. Raises ConsentOlder, or FaceErased if there is no record.
@@ -157,14 +158,14 @@ def require_not_ended(
 
 
 def is_made_by_cameras(face: Face) -> bool:
-    """Return whether cameras alone have made somebody: a stranger, or one whom visits promoted."""
+    """Return whether cameras alone have made the face: a stranger, or one that visits promoted."""
     if face.group_id not in (STRANGER, REGULAR) or has_ground(face.consent):
         return False
     return not [*more_than_a_stranger(replace(face, group_id=STRANGER))]
 
 
 def is_unwritten(face: Face) -> bool:
-    """Return whether cameras alone have made somebody, and nobody wrote anything of it."""
+    """Return whether cameras alone have made the face, and no person has edited it."""
     is_blank = all(getattr(face, name) == blank for name, blank in BLANK.items())
     return is_blank and is_made_by_cameras(face)
 
@@ -187,8 +188,8 @@ def rises(before: Face, after: Face) -> bool:
 
 
 def may_learn(tenant: Tenant, face: Face) -> bool:
-    """Return whether sightings may teach a face: a stranger's, or if a ground is asked for, of
-    somebody who has one."""
+    """Return whether sightings may add pictures to a face. If the tenant requires consent, only to
+    a stranger's, or to one with a legal ground."""
     return (
         not tenant.consent_required or has_ground(face.consent) or not [*more_than_a_stranger(face)]
     )
@@ -239,7 +240,8 @@ def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
 
 
 def say_withdrawn() -> str:
-    """Say why somebody is not enrolled whose record of consent was withdrawn, or has expired."""
+    """Return the reason why a person whose record of consent was withdrawn, or has expired, is not
+    enrolled."""
     return (
         "this looks like somebody whose record of consent was withdrawn or has expired, so nobody "
         "is enrolled without "
@@ -250,7 +252,8 @@ def say_withdrawn() -> str:
 
 
 def say_stranger_withdrawn(*, is_erased: bool) -> str:
-    """Return the message why a stranger gets no name or the like, and what became of the stranger.
+    """Return the message why a stranger gets no name or the like, and what happened to the
+    stranger.
 
     The stranger, a face that cameras made, looks like somebody whose record of consent has ended.
     So only a newer record helps. `is_erased` tells that the stranger was deleted with its visits.

@@ -67,7 +67,8 @@ class Departure(Struct, frozen=True):
 
 
 class BookHooks:
-    """Calls to others when faces change or leave; of a book that stands alone, they do nothing."""
+    """Calls to other services when faces change or are removed; in a book that runs alone, they do
+    nothing."""
 
     def faces_leave(
         self,
@@ -79,7 +80,7 @@ class BookHooks:
         refuses: bool = False,
         asked_at: datetime | None = None,
     ) -> Departure:
-        """Return what has to be done when these faces are deleted; a book alone has nothing to do.
+        """Return the actions that the deletion of these faces requires; a book alone has none.
 
         Other parts override this. It is called before the deletion, and again at each try of that.
         `by` is who asked for it. `erases`: nothing may be left of the faces. `refuses`: nobody
@@ -91,30 +92,30 @@ class BookHooks:
     def refuse_ended(
         self, tenant: str, before: Face | None, face: Face, *, is_somebody_else: bool
     ) -> None:
-        """Raise FaceErased or ConsentOlder if a face that is to be enrolled, or what a change adds
-        to it, is somebody's who said no (`list_claims`).
+        """Raise FaceErased or ConsentOlder if a face to be enrolled, or what a change adds to it,
+        belongs to a person who withdrew (`list_claims`).
 
         `is_somebody_else`: a caller says so, and only the record of consent is compared.
         """
 
     def restrict_expired(self, tenant: Tenant) -> None:
-        """Restrict the faces whose record of consent has expired, before anybody reads the
-        tenant's. Raises Busy."""
+        """Restrict the faces whose record of consent has expired, before the tenant's faces are
+        read. Raises Busy."""
 
     def raise_busy_until_restricted(self, tenant: Tenant) -> None:
         """Raise Busy for a reader that may not restrict these faces itself, until another process
         has, which is asked to."""
 
     def strangers_go(self, tenant: str) -> None:
-        """Hear that a tenant forgets strangers from now on, after that was stored."""
+        """Handle that a tenant no longer keeps strangers, after that was stored."""
 
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
-        """Hear that a face has lost sightings, or another face that was merged into it."""
+        """Handle that a face has lost sightings, or another face that was merged into it."""
 
     def sighting_resolved(
         self, tenant: str, capture: Capture, sighting: Sighting
     ) -> Sequence[Action]:
-        """Return more actions for the transaction that stores who a sighting was."""
+        """Return more actions for the transaction that stores the match of a sighting."""
         return ()
 
     def sighting_rejected(

@@ -66,7 +66,7 @@ class Called(Struct, frozen=True):
 
 
 def find_night(at: datetime) -> datetime:
-    """Return when the next sweep begins that does the nightly jobs."""
+    """Return when the next sweep that does the nightly jobs starts."""
     night = at.replace(hour=NIGHT_HOUR, minute=0, second=0, microsecond=0)
     return night if night > at else night + timedelta(days=1)
 
@@ -112,7 +112,7 @@ class JobContext(Struct, frozen=True):
 
 
 class Unfinished(Struct, frozen=True):
-    """The answer of a job whose time ran out. Another message goes on with it behind `after`."""
+    """The answer of a job whose time ran out. Another message continues it after `after`."""
 
     after: str = ""
 

@@ -151,7 +151,7 @@ def hour_of_week(hour: int) -> int:
 
 
 class LocalTime:
-    """The clocks of one IANA time zone, and the day on which its weeks begin."""
+    """The clocks of one IANA time zone, and the day on which its weeks start."""
 
     def __init__(self, zone: str, first_weekday: int = 0) -> None:
         """Take the zone's name and the first day of a week; 0: Monday."""
@@ -181,7 +181,7 @@ class LocalTime:
         return pieces
 
     def find_hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return for each instant what hour the zone's clocks show then, in hours since 1970.
+        """Return the local hour of each instant in the zone, in hours since 1970.
 
         `at_ms` has the instants in ms since 1970, in any order. Both arrays have the shape (n,).
         """

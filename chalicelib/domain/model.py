@@ -85,8 +85,8 @@ NEVER_USED: Mapping[str, datetime] = MappingProxyType({})
 
 
 class Renewal(NamedTuple):
-    """The last renewal of a shared key: until when the key before it holds, too, and what the new
-    one is for."""
+    """The last renewal of a shared key: until when the previous key stays valid, and the purpose of
+    the new one."""
 
     old_until: datetime
     name: str
@@ -131,7 +131,7 @@ class Tenant(StoredSettings, frozen=True):
 
     @property
     def shown_name(self) -> str:
-        """Return what people call it."""
+        """Return the tenant's display name."""
         return self.display_name or self.name
 
     @property
@@ -144,13 +144,13 @@ class Tenant(StoredSettings, frozen=True):
 
     @property
     def book(self) -> str:
-        """Return whose book it is, and in which life: `1f0c5e7a9b2d4c68.5d41402abc4b`; without a
-        life it is 0."""
+        """Return the id of the tenant's book and its life: `1f0c5e7a9b2d4c68.5d41402abc4b`; without
+        a life it is 0."""
         return f"{self.book_id}.{self.life or '0'}"
 
     @property
     def hidden(self) -> frozenset[str]:
-        """Groups whose faces nobody sees."""
+        """Groups whose faces are never shown."""
         return self.gone | {RESTRICTED}
 
     @property
@@ -165,7 +165,7 @@ class Tenant(StoredSettings, frozen=True):
 
     @property
     def forgets_strangers(self) -> bool:
-        """Return whether nothing is kept of somebody who matches nobody."""
+        """Return whether nothing is kept of a person without a match."""
         return self.strangers != KEEP
 
     @property
@@ -220,7 +220,7 @@ class Tenant(StoredSettings, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
-    """A tenant's secrets in the clear: they are shown to the operator once, and stored sealed or
+    """A tenant's secrets in the clear: they are shown to the operator once, and stored encrypted or
     hashed."""
 
     tenant: str
@@ -295,7 +295,7 @@ class Group(Struct, frozen=True):
         return self.id in DEFAULT_GROUPS
 
     def leave_kept(self, estimates: Estimates) -> Estimates:
-        """Remove the estimates that are kept of nobody in the group: of staff those of feelings."""
+        """Remove the estimates that are not kept in the group: of staff, emotion and beauty."""
         return estimates.without(FEELINGS) if self.staff else estimates
 
     @property
@@ -422,7 +422,7 @@ class JournalEntry(Struct, frozen=True):
 
 
 class Labels(NamedTuple):
-    """The four labels of a face, by which a program finds its own; "" if not given."""
+    """The four labels of a face, for programs to find their own; "" if not given."""
 
     a: str = ""
     b: str = ""
@@ -442,9 +442,8 @@ class Hold(NamedTuple):
 
 
 class Restriction(NamedTuple):
-    """A face that is kept, and neither matched nor looked at: somebody said so (GDPR, Article 18),
-    or its record of consent has ended (Article 7(3)), or both.
-    """
+    """A face that is kept, but neither matched nor looked at: on request (GDPR, Article 18), or
+    since its record of consent has ended (Article 7(3)), or both."""
 
     reason: str
     """What somebody said; "": only its record has ended."""
@@ -636,7 +635,7 @@ NOBODY = "erased-"
 
 
 def make_name_of_visit(secret: str, faceid: str, begin_ms: int) -> str:
-    """Make the name by which the observations of a face's visit are counted or listed.
+    """Make the name under which the observations of a face's visit are counted or listed.
 
     `begin_ms`: when the visit began. So no two visits have a name in common. Who does not know the
     secret cannot tell whose name it is.
@@ -706,7 +705,7 @@ class Decision(Struct, frozen=True):
     """The condition of the probe that counts in the threshold: MASK; None: there is none."""
 
     def without_score(self) -> Decision:
-        """Return the decision without its score, for a probe that matched nobody."""
+        """Return the decision without its score, for a probe without a match."""
         return replace(self, score=None, false_match_probability=None, by=None)
 
 

@@ -118,8 +118,8 @@ def _comparison_form(name: str, matches_case: bool) -> str:
 
 
 def sorting_form(name: str) -> str:
-    """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe
-    behind both."""
+    """Return a name's sort key, 64 characters at most: Émile sorts next to emil, and Zoe after
+    both."""
     return fold_letters(name[: 4 * FACE_NAME_LENGTH])[:_SORTED_LENGTH]
 
 
@@ -197,7 +197,7 @@ def is_one_line(text: str) -> bool:
 
 
 def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
-    """Return the terms of a person's name: who types the beginning of one finds the person.
+    """Return the search terms of a person's name: typing the start of one finds the person.
 
     They are the words of the name in folded form, MAX_TERMS at most, each once. Behind them
     comes the number of a stranger (0: none). In a script without spaces each ending of a word is a
@@ -250,7 +250,7 @@ def is_in_full(text: str, name: str, number: int = 0) -> bool:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a folded name, or of what is searched for in names.
+    """Return the words of a folded name, or of a search text.
 
     A word is a run of letters, digits and marks (accents that stand apart). It ends, too, where the
     script changes to or from one that writes words without spaces, such as Chinese. So "ann-lee2
@@ -292,7 +292,7 @@ def is_found(terms: Sequence[str], words: Sequence[str]) -> bool:
 
 
 def prefix(word: str) -> str:
-    """Return what a term must begin with to be found by a word, as long as a term can be."""
+    """Return the prefix that a term must have to be found by a word, as long as a term can be."""
     return word[:_TERM_LENGTH]
 
 

@@ -72,7 +72,7 @@ STAYS = (0, 1, 5, 15, 30, 60)
 
 
 class CameAgain(StrEnum):
-    """A value of a split by whether somebody came again."""
+    """A value of a split by whether a person came again."""
 
     YES = "yes"
     NO = "no"
@@ -106,8 +106,8 @@ class Only(StrEnum):
 
 
 class Dimensions(NamedTuple):
-    """The values of an observation by which a day that is over keeps sums: by all others, its
-    observations are counted one by one."""
+    """The values of an observation by which a past day keeps sums; by all others, its observations
+    are counted one by one."""
 
     a: str
     b: str
@@ -188,7 +188,7 @@ def is_of(face: Face, observation: Observation) -> bool:
 
 
 def is_new_id(face: Face) -> bool:
-    """Return whether the service chose the face's id, so that nobody had it before.
+    """Return whether the service chose the face's id, so that no other face ever had it.
 
     Only strangers have a number, and the service chooses their ids. Such ids are digits with the
     time in them. So an id is new if its time is that of the enrolment. If the clock was wrong then,
@@ -224,7 +224,7 @@ def keep_own(
 
 
 def leave_counted(observation: Observation, faceid: str, token: str, labels: Labels) -> Observation:
-    """Return what statistics count of an observation, when its person is erased or hidden.
+    """Return the part of an observation that statistics count, once its person is erased or hidden.
 
     `faceid` and `labels` stand in place of its own. Its own id names a picture, so it gets a new
     one in the form of a sighting's id, `TIME-TOKEN-0`.
@@ -252,7 +252,7 @@ class ChangedObservation(Struct, frozen=True):
 
 
 def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
-    """Return a picture's estimates (age, gender, emotion and so on), corrected by what is known.
+    """Return a picture's estimates (age, gender, emotion and so on), corrected by known values.
 
     The age is the one that a user entered for the face; else this picture's; else the one stored
     with the face. So is the gender. All else is this picture's.
@@ -286,12 +286,12 @@ class ObservationFilter(Struct, frozen=True):
 
     @property
     def by_face(self) -> bool:
-        """Return whether only the observations themselves tell what it takes."""
+        """Return whether the filter needs the observations themselves."""
         return self.faceid is not None or bool(self.without or self.without_faces)
 
     @property
     def leaves_out(self) -> bool:
-        """Return whether it leaves out some who would be taken else."""
+        """Return whether it excludes some people who would otherwise pass."""
         return bool(self.without or self.without_faces) or self.without_staff
 
     def takes_face(self, faceid: str) -> bool:
@@ -304,7 +304,7 @@ class ObservationFilter(Struct, frozen=True):
         return json.dumps(asdict(self.with_all()), default=list)
 
     def with_all(self) -> ObservationFilter:
-        """Return the filter that leaves out nobody."""
+        """Return the filter without exclusions."""
         return replace(self, without=(), without_faces=frozenset(), without_staff=False)
 
     @property
@@ -357,7 +357,7 @@ class NearFace(NamedTuple):
 
 
 class Review(Struct, frozen=True):
-    """A face, and the sighting that made somebody look at it.
+    """A face, and the sighting that asks for a person's review.
 
     A face has one review at most of kind PROMOTED.
     """

@@ -79,6 +79,6 @@ def is_ahead(signed_at: str, now: datetime) -> bool:
 
 
 def span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:
-    """Return the instants of so many days of a time zone."""
+    """Return the instants of a number of days of a time zone."""
     begin, end = (datetime.combine(first + timedelta(day), time(), zone) for day in (0, days))
     return Span(milliseconds(begin), milliseconds(end) - 1)

@@ -1,4 +1,4 @@
-"""Texts that somebody writes of a person beside the name: each is declared here, once.
+"""Texts about a person beside the name: each is declared here, once.
 
 A text is stored with its face, and as long; an erasure, a restriction, a legal hold and a merge
 treat it as the face's other fields. It is exported and imported, in the archive of its person, in
@@ -33,7 +33,7 @@ class Text(Struct, frozen=True):
 
 
 class PersonTexts(Struct, frozen=True, kw_only=True):
-    """The texts of a person; "": nothing is said."""
+    """The texts of a person; "" for a missing one."""
 
     note: Annotated[str, Text(500, "note", has_lines=True, is_listed=True)] = ""
     counter_note: Annotated[str, Text(200, "note for the counter")] = ""
@@ -89,5 +89,5 @@ def _parse_text(name: str, text: Text, value: str) -> str:
 
 
 def copy_texts(of: object) -> dict[str, Any]:
-    """Return the texts of what has some; None for one that it does not say, as rows of lists."""
+    """Return the texts of an object, as rows of lists have them; None for each that it lacks."""
     return {name: getattr(of, name, None) for name in TEXTS}

@@ -32,7 +32,7 @@ _BEGINNINGS = {
 
 
 def find_type(data: bytes) -> str | None:
-    """Return a picture's content type by its first bytes; None: they begin no picture."""
+    """Return a picture's content type by its first bytes; None if they are of no picture."""
     if data[4:8] == b"ftyp":
         return "image/heic"
     return next(
@@ -134,7 +134,8 @@ class Estimates(Struct, frozen=True):
         return "heuristic" if name in self.heuristics else "model"
 
     def gender_from(self, least_score: float | None) -> Estimates:
-        """Return the estimates with the gender told from this score on; None: as the pack says."""
+        """Return the estimates with the gender given from this score on; None for the pack's own
+        threshold."""
         if least_score is None or not self.genders:
             return self
         gender, score = self.genders[0] if self.genders[0][1] >= least_score else (None, None)
@@ -244,7 +245,7 @@ class Quality(Struct, frozen=True):
     """0..1: mean grey level of the face, from black to white."""
 
     def short_of(self, least_quality: float) -> str:
-        """Say why it is below `least_quality`: "too blurred: 12 of 30".
+        """Return why it is below `least_quality`: "too blurred: 12 of 30".
 
         The number is rounded down: 29.9 is not 30.
         """

@@ -1,4 +1,4 @@
-"""A setting: a field of a class whose default is a row with its meaning, bounds and default.
+"""Settings: fields of a class, each declared with its description, bounds and default.
 
 Those of a tenant (tenant_settings), of a camera (captures) and of the operator
 (chalicelib/settings) are made so.
@@ -17,7 +17,7 @@ from chalicelib.domain.errors import InvalidInput
 
 
 class Setting(Struct, frozen=True):
-    """A setting: what it means, in a sentence, and what it may be.
+    """A setting: its description, in a sentence, and its valid values.
 
     `default`: NODEFAULT, if it has to be set. `least`, `most`: of a number, or for a text and a set
     the most characters or names; `above`: `least` itself is too little. `nothing`: what None means,
@@ -77,7 +77,7 @@ class Setting(Struct, frozen=True):
 
     @property
     def bounds(self) -> str:
-        """Say which numbers are legal: `1 at least`, `more than 0 to 24`."""
+        """Return the valid numbers in words: `1 at least`, `more than 0 to 24`."""
         least_text = ""
         if self.least is not None:
             least_text = f"{'more than ' if self.above else ''}{_format_number(self.least)}"

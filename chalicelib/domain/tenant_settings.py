@@ -92,7 +92,7 @@ def require_notice_url(url: str) -> None:
 
 
 class StoredSettings(Struct, frozen=True, kw_only=True):
-    """The settings of a tenant, with what older records that lack one of them mean."""
+    """The settings of a tenant, with defaults for older records that lack one."""
 
     display_name: str = setting(
         "", "What people call the tenant, in the console and invitations; empty: its id.", most=60
@@ -370,7 +370,7 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def first_weekday(self) -> int:
-        """Return the day on which weeks begin; 0 is Monday."""
+        """Return the day on which weeks start; 0 is Monday."""
         is_by_language = self.week_begins == BY_LANGUAGE
         begins = _FIRST_OF_LANGUAGE.get(self.language) if is_by_language else self.week_begins
         return FIRST_WEEKDAYS[begins or "monday"]
@@ -382,7 +382,7 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
 
 
 class TenantSettings(StoredSettings, frozen=True, kw_only=True):
-    """The settings that a new tenant begins with."""
+    """The initial settings of a new tenant."""
 
     week_begins: str = BY_LANGUAGE
     feelings: bool = False
@@ -414,7 +414,8 @@ OF_TENANT = tuple(name for name, one in SETTINGS.items() if one.is_own)
 
 
 def require_choice(tenant: StoredSettings) -> None:
-    """Raise InvalidInput if strangers are kept, and nobody says on what basis or who decided it."""
+    """Raise InvalidInput if strangers are kept without a legal basis, or without the person who
+    decided it."""
     for name in ("basis", "strangers_decided_by"):
         if tenant.strangers == KEEP and not getattr(tenant, name):
             raise InvalidInput(f"{name} is needed if strangers is keep: set it, too", field=name)
@@ -438,7 +439,8 @@ RETENTION = (
 
 
 def count_ended_days(tenant: StoredSettings) -> int:
-    """Return after how many days somebody goes whose consent has ended, or all but the template.
+    """Return the days after which a person whose consent has ended is erased, or all but the
+    template.
 
     A tenant from before the default has 0, which meant nothing while nobody was erased. It may
     have more days than anybody is kept now.
@@ -448,7 +450,7 @@ def count_ended_days(tenant: StoredSettings) -> int:
 
 
 def count_remembered_days(tenant: StoredSettings) -> int:
-    """Return after how many days also somebody goes who is remembered."""
+    """Return the days after which a remembered person is erased, too."""
     return max(tenant.remembered_days, count_ended_days(tenant))
 
 

@@ -28,7 +28,8 @@ _VALUE = re.compile(r"\{(\w+)")
 
 
 def is_like(text: Any, english: Any) -> bool:
-    """Say whether a text has the values of the English one; else that has changed since."""
+    """Tell whether a text has the same placeholders as the English one; otherwise that one has
+    changed since."""
     return _list_values(text) == _list_values(english)
 
 
@@ -95,8 +96,7 @@ class Texts:
 
     @property
     def separator(self) -> str:
-        """Return what stands between the cells of CSV: a semicolon if the language has a decimal
-        comma."""
+        """Return the separator of CSV cells: a semicolon if the language has a decimal comma."""
         return ";" if self._texts["decimal"] == "," else ","
 
     def _name(self, names: str, place: int) -> str:
@@ -107,7 +107,7 @@ class Texts:
 
 
 def is_read(language: str) -> bool:
-    """Say whether somebody has read the words of a language; those of English its writers have."""
+    """Tell whether the texts of a language were reviewed; the English ones count as such."""
     return language == DEFAULT_LANGUAGE or READ_BY in _read_file(language)
 
 

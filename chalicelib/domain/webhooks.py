@@ -29,7 +29,7 @@ TAKEN_BACK = "taken back"
 
 
 class Way(StrEnum):
-    """The way by which a message reaches people (domain/channels)."""
+    """The channel by which a message reaches people (domain/channels)."""
 
     NTFY = "ntfy"
     TELEGRAM = "telegram"
@@ -88,7 +88,8 @@ SETTINGS_OF_HOOK = (
 
 
 class Hook(Struct, frozen=True):
-    """A URL, or people, told of the events that pass all its filters; a filter of None passes any.
+    """A receiver, a URL or people, of the events that pass all its filters; a filter of None passes
+    any.
 
     With a `way` it tells people, by a channel that its secret holds. Without both it is a mailbox:
     its events wait until the tenant's program reads and acknowledges them.
@@ -156,19 +157,19 @@ class Hook(Struct, frozen=True):
 
     @property
     def is_of_a_person(self) -> bool:
-        """Return whether its messages come to somebody's phone, browser or mailbox."""
+        """Return whether its messages go to a person's phone, browser or mailbox."""
         return self.way in _OF_A_PERSON
 
     @property
     def recipient(self) -> str:
-        """Whom it tells: a host, of mail the domain alone, or whom a mailbox's program tells; "":
-        it has not said."""
+        """Its recipient: a host, of mail the domain alone, or the one that a mailbox's program
+        names; "" if that has named none."""
         if self.way is not None:
             return self.address.rpartition("@")[2]
         return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
 
     def is_within_hours(self, at: datetime) -> bool:
-        """Return whether the hook tells people of what happens at this time, by its `hours`.
+        """Return whether the hook's `hours` allow a message to people at this time.
 
         `at` is in the tenant's time zone. `09:00-18:00` holds 09:00, and not 18:00 any more.
         `22:00-06:00` is the night, and "" is always.
@@ -182,13 +183,13 @@ class Hook(Struct, frozen=True):
         return now >= begin or now < end  # over midnight
 
     def find_next_begin(self, at: datetime) -> datetime:
-        """Return when its `hours` begin next after a time in the tenant's zone."""
+        """Return the next start of its `hours` after a time in the tenant's zone."""
         hour, minute = map(int, self.hours.partition("-")[0].split(":"))
         begin = at.replace(hour=hour, minute=minute, second=0, microsecond=0)
         return begin if begin > at else begin + timedelta(days=1)
 
     def find_paused_topic(self, delivery: Delivery) -> str:
-        """Return the topic of which the hook tells nobody again for a while (`pause_s`).
+        """Return the topic about which the hook sends no other message for a while (`pause_s`).
 
         If the hook tells of chosen people, and the delivery is about one of them, the topic is that
         face's id. Else it is the kind of event and the group, as `KIND VIP`, so that no stranger
@@ -217,7 +218,7 @@ class Hook(Struct, frozen=True):
         )
 
     def limit(self, event: Event) -> Event:
-        """Return an event as the hook is told of it.
+        """Return an event with only what the hook may know.
 
         One that is told of some people only does not learn by their events how many others come
         into the book and leave it.
@@ -228,7 +229,7 @@ class Hook(Struct, frozen=True):
 
 
 class Hindrance(StrEnum):
-    """Kind of what kept a delivery, for words in other languages."""
+    """Kind of obstacle to a delivery, for texts in other languages."""
 
     ANSWERED = auto()
     ASKED_TO_WAIT = auto()
@@ -444,7 +445,8 @@ def delivery_item(delivery: Delivery) -> Item:
 
 
 def delivery_from(item: Item) -> Delivery:
-    """Read a delivery, one event on its way to one hook. Its key's prefix says where it waits."""
+    """Parse a delivery, one event on its way to one hook, from its item. The key's prefix gives its
+    queue."""
     prefix, hook_id, event_id = keys.parts_of_delivery(item["id"])
     return _DELIVERY.read(
         item,
@@ -457,7 +459,8 @@ def delivery_from(item: Item) -> Delivery:
 
 
 def name_push(faceid: str, private: str) -> str:
-    """Name what a browser shows of somebody: a later push of that name takes its place.
+    """Return the name of a browser's notification about a person: a later push of that name
+    replaces it.
 
     `private`: the sender's key, so that nobody finds the id by trying.
     """
@@ -465,7 +468,7 @@ def name_push(faceid: str, private: str) -> str:
 
 
 def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
-    """Return the write that remembers what a phone or browser shows, so that it can be taken back.
+    """Return the write that records what a phone or browser shows, so that it can be taken back.
 
     It is stored as a delivery that is `on_phone`. `delivery` is of the event that was pushed there.
     `name`, by which the phone knows the message (`name_push`), stands in place of the event's id.
@@ -487,7 +490,7 @@ def note_push(delivery: Delivery, name: str, faceid: str, now: datetime) -> Put:
 
 
 def take_back(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the write by which a phone is to show a message about one of these faces no longer.
+    """Return the write that makes a phone remove a message about one of these faces.
 
     `item` is a stored delivery. If it remembers what a phone shows (`note_push`), it becomes an
     event of kind TAKEN_BACK, without data. None: it does not, or is about none of the faces.

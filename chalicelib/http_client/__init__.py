@@ -1,4 +1,4 @@
-"""How do we call a URL that a stranger chose, without giving the stranger a way into our network?
+"""HTTP requests to URLs that users choose, without access to the internal network.
 
 Use fetch and post. Inside: url, address, connection (docs/decisions/0008).
 """

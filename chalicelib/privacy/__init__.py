@@ -1,1 +1,1 @@
-"""What may people ask about themselves, and what has to be done without being asked?"""
+"""Privacy: people's rights to access and erasure, retention, and the audit log."""

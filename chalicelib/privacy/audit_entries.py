@@ -92,12 +92,12 @@ class Leaf(Struct, frozen=True):
 
     @property
     def without_entry(self) -> Leaf:
-        """The leaf without what it is the hash of."""
+        """The leaf without the content that it is the hash of."""
         return Leaf(self.hash)
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether the hash is that of salt and entry; True for a bare leaf."""
+        """Tell whether the hash matches salt and entry; True for a bare leaf."""
         if self.entry is None or self.salt is None:
             return self.entry is self.salt
         return self.hash == _hash_entry(self.salt, self.entry)
@@ -253,7 +253,7 @@ def _parse_faces_of_id(entry: Entry) -> list[str]:
 
 
 def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
-    """Return the faces that became a part of these, as the entries say.
+    """Return the faces that were merged into these, according to the entries.
 
     A merge that was undone does not count.
     """
@@ -342,7 +342,8 @@ def request_id() -> str:
 
 
 def is_by(entry: Entry, caller: str) -> bool:
-    """Tell whether an entry is of a caller, also if it signed in, or has a name beside its id."""
+    """Tell whether an entry is of a caller, even if the caller signed in, or has a name beside the
+    id."""
     by = entry["by"]
     return by in (caller, f"{caller}, signed in") or (
         caller.startswith("member ") and by.endswith(f", {caller}")

@@ -1,7 +1,8 @@
-"""On what ground is somebody in the book, and until when? A record a face (domain/consent).
+"""Records of consent or another legal ground, one a face, each with its end (domain/consent).
 
-It is a part of the face's record: deleted, merged and restored with it. An index has the faces by
-the record's end, but those whose record has ended: these are restricted (privacy/restrictions).
+The record is a part of the face's record: deleted, merged and restored with it. An index lists the
+faces by the end of their record, except those whose record has ended: these are restricted
+(privacy/restrictions).
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class Consents(Service["Services"]):
         self._withdraw(tenant, faceid, require_record, self.services.clock.now(), request, wish)
 
     def take_wish_back(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
-        """Remember a person no longer who asked for it: what the tenant does with others follows.
+        """End the remembering of a person at the person's request: the tenant's rules for others
+        apply.
 
         Raises FaceNotFound, Busy, AnsweredAlready.
         """
@@ -123,7 +125,7 @@ class Consents(Service["Services"]):
         self.services.faces.change_face(tenant, first_faceid, forget_wish, request, restricted=True)
 
     def make_wish(self, basis: str | None, evidence: str) -> Remembered | None:
-        """Return the wish to be remembered that is said now; None: without a basis there is none.
+        """Make the wish to be remembered, as of now; None if there is no basis for it.
 
         Raises InvalidInput.
         """
@@ -134,8 +136,8 @@ class Consents(Service["Services"]):
     def withdraw_again(
         self, tenant: Tenant, faceid: str, at: datetime, wish: Remembered | None = None
     ) -> None:
-        """Withdraw after a restore, whose book may be from before the record: without one the face
-        is restricted, too.
+        """Withdraw again after a restore, even if the restored book lacks the record: then the face
+        is restricted.
 
         `at`: when it was withdrawn, as far as that is known: a record that was given after that
         counts. `wish`: as `withdraw_consent` has it. Raises FaceNotFound, Busy.
@@ -230,8 +232,7 @@ class Consents(Service["Services"]):
         )
 
     def list_all(self, tenant: Tenant) -> Iterator[Face]:
-        """Yield all faces with a record that nobody withdrew, the first to expire at the
-        beginning."""
+        """Yield all faces with a record that was not withdrawn, the next to expire first."""
         for part in cut_in_parts(self._list_items(tenant, None), _AT_ONCE):
             yield from self.services.faces.by_id(tenant, [item["faceid"] for item in part]).values()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Whose(StrEnum):
-    """By what somebody is found in a place."""
+    """How the data of a person are found in a place."""
 
     FACE = "the face"
     FACE_SET = "the face set"
@@ -96,8 +96,7 @@ _TABLES = {table.name: table for table in keys.TABLES}
 
 
 class DataCategory(Struct, frozen=True):
-    """A place. `name`: of a table, or what the objects are called in an archive and in
-    docs/stored.md.
+    """A place. `name`: of a table, or the objects' name in an archive and in docs/stored.md.
 
     `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention,
     if it has some. `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of
@@ -130,7 +129,7 @@ class DataCategory(Struct, frozen=True):
 
     @property
     def is_ours(self) -> bool:
-        """Tell if the service itself stores it."""
+        """Tell whether the service itself stores it."""
         return self.whose is not Whose.OTHERS
 
     def walk_items(self, items: ItemStore, tenant: str) -> Iterator[Item]:
@@ -762,7 +761,8 @@ and their classes."""
 
 
 def done_in(step: Step, *, erases: bool) -> Iterator[tuple[DataCategory, Fate]]:
-    """Yield the places of which a step of an erasure, or else of a deletion, takes something."""
+    """Yield the places from which a step of an erasure, or else of a deletion, removes
+    something."""
     fates = ((place, place.erasure if erases else place.deletion) for place in DATA_MAP)
     return ((place, fate) for place, fate in fates if fate.step is step)
 
@@ -783,7 +783,7 @@ class Marked:
         )
 
     def list_spared_faces(self, name: str) -> frozenset[str]:
-        """Return the faces of which no clock or setting takes anything out of a place."""
+        """Return the faces whose data no schedule or setting removes from a place."""
         [place] = (place for place in DATA_MAP if place.name == name)
         marks = zip((place.hold, place.restriction), self._faces, strict=True)
         return frozenset(face for mark, faces in marks if mark.is_kept for face in faces)
@@ -805,7 +805,7 @@ def what_is_stored() -> str:
 
 
 def what_happens() -> str:
-    """Return, in Markdown, what becomes of each place."""
+    """Return, in Markdown, what happens to the data of each place."""
     head = ("place", "deletion", "erasure", "restriction", "legal hold", "archive")
     rows = (
         (

@@ -50,7 +50,7 @@ without the name."""
 
 
 class Refused(Struct, frozen=True):
-    """By what somebody is refused who said no: keyed hashes, which cannot be reversed.
+    """Keyed hashes, which cannot be reversed, by which people who withdrew are refused.
 
     `end`: how their consent ended; `hashes`: of ids, pictures and a record (`hash_claim`).
     """
@@ -69,14 +69,15 @@ class Refused(Struct, frozen=True):
 
 
 def parse_refused(said: Mapping[str, Any]) -> Refused:
-    """Read what `Refused.describe` made. Raises KeyError, TypeError or ValueError."""
+    """Parse the output of `Refused.describe`. Raises KeyError, TypeError or ValueError."""
     ending = Ending.NONE if said["ended"] == "erased" else Ending(said["ended"])
     times = (moment_of_text(said[name]) for name in ("at", "counts_from"))
     return Refused(EndedRecord(ending, *times), tuple(said["hmac_sha256"]))
 
 
 class Erasure(Struct, frozen=True):
-    """An erasure, or what follows a deletion (`erases` false). Done, it knows no face any more."""
+    """An erasure, or the steps after a deletion (`erases` false). Once done, it holds no face any
+    more."""
 
     id: str
     at: datetime
@@ -140,7 +141,7 @@ class Erasure(Struct, frozen=True):
 
     @property
     def goes_on_at(self) -> datetime:
-        """The time from which the next step may begin."""
+        """The time from which the next step may start."""
         return (
             self.at + SETTLED
             if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT)
@@ -157,20 +158,20 @@ def receipt_name(app_id: str, id_: str) -> str:
 
 
 def names_of(face: Face) -> set[str]:
-    """Return what a face is called: its name and, if it is in a face set, its first label, which
-    may repeat that set's name."""
+    """Return the names of a face: its name and, if it is in a face set, its first label, which may
+    repeat that set's name."""
     return {face.name, face.labels.a if face.own_face_set else ""} - {""}
 
 
 def name_visit(erasure: Erasure, faceid: str, begin_ms: int) -> str:
-    """Make the name by which the observations of one visit of a face are counted. It stands nowhere
-    else."""
+    """Make the name under which the observations of one visit of a face are counted. It is stored
+    nowhere else."""
     return make_name_of_visit(erasure.pseudonym, faceid, begin_ms)
 
 
 def is_erased(faceid: str) -> bool:
-    """Return whether an observation's face is nobody: somebody who was erased, or in a list
-    somebody who is restricted."""
+    """Return whether an observation belongs to no face: its person was erased, or, in a list, is
+    restricted."""
     return faceid.startswith(NOBODY)
 
 
@@ -291,8 +292,8 @@ def is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:
 
 
 def is_noted_as_other(statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
-    """Return whether a receipt's statement says of a face with an id of its own that this is
-    another, who stays."""
+    """Return whether a receipt's statement marks a face with an id of its own as another one, which
+    stays."""
     return hash_claim(key, "other", _name_exactly(face)) in statement["faces"]["others"]
 
 
@@ -301,13 +302,13 @@ def _name_exactly(face: Face) -> str:
 
 
 def hash_claim(key: bytes, kind: str, value: str) -> str:
-    """Return the hash of an id, a picture's id or a record (`Claim`) by a tenant's face key: nobody
-    else can make it, so two tenants' hashes cannot be compared."""
+    """Return the hash of an id, a picture's id or a record (`Claim`) by a tenant's face key: it
+    takes that key, so two tenants' hashes cannot be compared."""
     return hmac.new(key, f"{kind}\n{value}".encode(), hashlib.sha256).hexdigest()
 
 
 def list_left(language: str, *, refuses: bool) -> list[str]:
-    """List in words what is there of a person after an erasure, by the data map, and elsewhere.
+    """List in words what remains of a person after an erasure, by the data map, and elsewhere.
 
     `refuses`: the person is refused from then on.
     """

@@ -1,4 +1,4 @@
-"""What has privacy to do when the book changes? Each hook is done by the service whose it is
+"""Privacy's part in changes of the book. The service that is responsible for a hook runs it
 (domain/hooks)."""
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 
 class PrivacyHooks(Service["Services"], BookHooks):
-    """The record of what is to be forgotten of faces that leave, restrictions of people whose
-    consent has expired, erasures of strangers, no archive that shows another face, entries of
-    sightings.
-    """
+    """Privacy's hooks: records for the erasure of faces that leave, restrictions of people whose
+    consent has expired, erasures of strangers, deletion of archives that show another face, entries
+    of sightings."""
 
     def faces_leave(
         self,
@@ -36,8 +35,8 @@ class PrivacyHooks(Service["Services"], BookHooks):
         refuses: bool = False,
         asked_at: datetime | None = None,
     ) -> Departure:
-        """Say what follows faces that are about to be deleted: their record, by which a job forgets
-        the rest.
+        """Return the actions for faces that are about to be deleted: their record, by which a job
+        erases the rest.
 
         The record is written with the deletion. A message about it goes after that, by `follow`.
         Parameters as in BookHooks.

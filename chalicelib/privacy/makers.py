@@ -1,8 +1,8 @@
-"""Who gave an access? An item beside each access says it, written in the transaction that gives
-it, by the effects that the transaction says.
+"""The giver of each access, in an item beside the access, written in the same transaction, by the
+effects that the transaction lists.
 
-So every kind of access has one, by whatever route it is given, and none of their stored forms
-knows of it. An item goes with its access.
+So every kind of access has such an item, by whatever route it is given, and no access stores it
+itself. The item is deleted with its access.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ Find = Callable[[str], Maker | None]
 
 
 def parse_caller(by: str) -> str:
-    """Return the access by which a caller of the audit came; "" if nobody gave it."""
+    """Return the access that a caller of the audit used; "" if nobody gave it."""
     if by in _KEYLESS:
         return ""
     for pattern in (_MEMBER, _KEY, _CAMERA):
@@ -92,8 +92,8 @@ def _is_given(caller: str) -> bool:
 def list_maker_writes(
     tenant: str, by: str, at: datetime, actions: Iterable[Action], find: Find
 ) -> list[Action]:
-    """Return the writes that say who gave the accesses that a transaction gives, and forget those
-    of accesses that it ends."""
+    """Return the writes that store the givers of the accesses that a transaction gives, and delete
+    those of accesses that it ends."""
     words = [word for action in actions if not isinstance(action, Check) for word in action.does]
     given = dict.fromkeys(access for effect, access in words if effect == Effect.GIVES_ACCESS)
     taken = dict.fromkeys(access for effect, access in words if effect == Effect.TAKES_ACCESS)

@@ -1,8 +1,9 @@
-"""What do people have to be told? The notice, the record of processing, and the page of a receipt.
+"""Documents that inform people: the privacy notice, the record of processing, and the page of a
+receipt.
 
-They say what the settings of the tenant, its cameras, groups and hooks are (GDPR, Articles 13 and
-30). What no program can know is a setting (docs/tasks/notice.md); one that is empty leaves a blank,
-and is named in `missing`.
+They describe the settings of the tenant, its cameras, groups and hooks (GDPR, Articles 13 and 30).
+What no program can know is a setting (docs/tasks/notice.md); an empty one leaves a blank, and is
+named in `missing`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ AMAZON = "Amazon Web Services"
 
 
 class Facts(Struct, frozen=True):
-    """The facts of a tenant that its papers say.
+    """The facts of a tenant that its documents state.
 
     `capture_days`: for how long the service keeps pictures of captures; `keeps_strangers`: the
     tenant does, and some camera, or faces of strangers are there; `own_days`: the days of its own
@@ -74,8 +75,8 @@ class Facts(Struct, frozen=True):
 
     @property
     def recipients(self) -> str:
-        """The recipients of data, as the tenant says, or else those that are known; "": nobody has
-        said."""
+        """The recipients of data that the tenant names, or else the known ones; "" if there are
+        none."""
         said, known = self.tenant.recipients, ", ".join(self.known)
         return known or said if said in ("", NONE_SAID) else said
 
@@ -86,8 +87,7 @@ class Facts(Struct, frozen=True):
 
     @property
     def missing(self) -> list[NoticeSetting]:
-        """The settings that leave a blank, or say that there are no recipients though some are
-        told."""
+        """The settings that leave a blank, or that name no recipients though there are some."""
         untrue = (
             {"recipients"} if self.tenant.recipients == NONE_SAID and self.known else set[str]()
         )
@@ -200,7 +200,7 @@ def write_notice(facts: Facts, language: Language) -> Page:
 
 
 def write_sheet(facts: Facts, language: Language) -> Page:
-    """Write what fits on a sheet at the door: the first layer, which says where the whole is (EDPB
+    """Write the sheet at the door: the first layer of the notice, which refers to the whole (EDPB
     3/2019, 7.1)."""
     language = choose_language(language, "notice")
     to, url = _Writer(facts, language), facts.tenant.notice_url
@@ -330,7 +330,8 @@ tail -c 32 key | openssl sha256
 
 
 def say_other_shops(shops: Sequence[str], language: Language) -> str:
-    """Say to a person that other shops may know them, too: these, or if none is named, any."""
+    """Return the sentence for a person that other shops may know them, too: these, or if none is
+    named, any."""
     words = words_of("receipt", language)
     names = words_of("notice", language)["and"].join(isolate(shop, language) for shop in shops)
     return words["shops"].format(shops=names) if shops else words["any shops"]
@@ -470,7 +471,7 @@ _STYLE = Markup(
 
 
 class Notices(Service["Services"]):
-    """The papers of a tenant: each from what its settings, cameras, groups and hooks are now."""
+    """The documents of a tenant, each from its current settings, cameras, groups and hooks."""
 
     def read_facts(self, tenant: Tenant) -> Facts:
         """Read the facts of a tenant that its notice and its record of processing state.
@@ -510,7 +511,7 @@ class Notices(Service["Services"]):
 
 
 def list_recipients(hooks: Collection[Hook]) -> tuple[str, ...]:
-    """Return whom these hooks tell of people now."""
+    """Return the current recipients of data about people, by these hooks."""
     reporting_hooks = (
         hook
         for hook in hooks

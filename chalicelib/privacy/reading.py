@@ -1,5 +1,4 @@
-"""Reading of people: who was told what of whom, as the audit keeps it, so that after a breach
-somebody can say it.
+"""Reads of people's data by callers, as the audit keeps them for the report after a breach.
 
 What an act tells is declared here, by its name, or by its dialect; the views report of whom
 (`acts.report_people`, `acts.report_picture`). Whatever a process was not told of in this hour is an
@@ -101,7 +100,7 @@ _READS: Mapping[str, Mapping[str, str]] = {
 
 
 def data_by_name(rows: Mapping[str, str]) -> Mapping[str, tuple[Data, ...]]:
-    """Return what the answer of each act tells of people.
+    """Return the kinds of people's data in the answer of each act, by the act's name.
 
     `rows`: kinds of data with spaces between them, by the names of acts with commas between them.
     """
@@ -139,13 +138,13 @@ them."""
 
 
 def is_person(subject: str) -> bool:
-    """Tell whether a subject of an entry is somebody, and not a capture or a still, which may show
+    """Tell whether a subject of an entry is a person, and not a capture or a still, which may show
     nobody known."""
     return " " not in subject or subject.startswith("member ")
 
 
 def kinds_of(act: AuditEvent) -> frozenset[Data]:
-    """Return what an act tells of people.
+    """Return the kinds of people's data in an act's answer.
 
     One that reports people and declares nothing tells everything.
     """
@@ -153,7 +152,7 @@ def kinds_of(act: AuditEvent) -> frozenset[Data]:
 
 
 def group_by_kinds(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Return subjects by all the kinds that are told of them, as entries have them.
+    """Return subjects by all the kinds of data read of them, in the form of entries.
 
     `kinds`: kinds by subject.
     """
@@ -164,7 +163,7 @@ def group_by_kinds(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 
 def read_of(entry: Entry) -> dict[str, set[str]]:
-    """Return the kinds that an entry says were told, by subject."""
+    """Return the kinds of data that an entry lists, by subject."""
     kinds_by_subject = defaultdict[str, set[str]](set)
     for kinds, subjects in entry.get("read", {}).items():
         for subject in subjects:
@@ -173,12 +172,12 @@ def read_of(entry: Entry) -> dict[str, set[str]]:
 
 
 def count_key(number: int) -> str:
-    """Return what stands for so many people who have no id to be named by."""
+    """Return the key that stands for this number of people without an id."""
     return f"{_UNNAMED}{number}"
 
 
 def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
-    """Yield what the entries of one answer say: `read`, and the first one `unnamed`.
+    """Yield the content of the entries of one answer: `read`, and in the first one `unnamed`.
 
     `kinds`: by subject.
     """
@@ -200,7 +199,7 @@ def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]
 
 
 def leave_out_people(entry: Entry, faceids: Collection[str]) -> Entry:
-    """Return an entry that waits without these people, who are a number from now on."""
+    """Return a waiting entry without these people, who are only counted from now on."""
     kinds = read_of(entry)
     unnamed_counts = Counter[str](entry.get("unnamed", {}))
     unnamed_counts.update(
@@ -216,7 +215,7 @@ def leave_out_people(entry: Entry, faceids: Collection[str]) -> Entry:
 
 
 def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """Return what entries of reading become when their hour is closed: of each caller one with the
+    """Return the form of entries of reading once their hour is closed: for each caller one with the
     numbers, and those with the people. `entries`: of the form that `in_entries` gives, of any
     hours."""
     entries_by_caller = defaultdict[tuple[str, int], list[Entry]](list)
@@ -271,7 +270,7 @@ def _new_id(at: str) -> str:
 
 
 class Tally(Struct):
-    """Sum of what entries say that a caller was told.
+    """Sum of the data that entries list for a caller.
 
     `kinds`: by person; `captures`: pictures, whoever they show.
 
@@ -337,5 +336,6 @@ class Tally(Struct):
 
 
 def caller_of(key: str) -> str:
-    """Return the name in the audit of a caller by its id: of a key, unless it says another kind."""
+    """Return a caller's name in the audit by its id: that of a key, unless the id has another
+    kind."""
     return key if " " in key or key in ("app_id", "appcode", "operator") else f"key {key}"

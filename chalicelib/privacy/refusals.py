@@ -1,4 +1,5 @@
-"""The no-list: people whom an enrolment refuses, since their consent has ended or they were erased.
+"""The refusal list: people who are not enrolled again, since their consent has ended or they were
+erased.
 
 Of each end keyed hashes of ids, pictures and the record of consent stay for good. They hold no
 template and cannot be reversed (docs/decisions/0102). Each is an item of its own, found by
@@ -33,10 +34,10 @@ _AT_ONCE = 90
 
 
 class Refusals(Service["Services"]):
-    """The people who said no, by keyed hashes."""
+    """The people who withdrew, by keyed hashes."""
 
     def list_absorbed(self, tenant: Tenant, faces: Iterable[Face]) -> list[Merge]:
-        """List the merges by which others became a part of these faces."""
+        """List the merges of other faces into these."""
         records = self.services.merges.records
         return [merge for face in faces for merge in records.list_below(tenant.name, face.faceid)]
 
@@ -48,7 +49,7 @@ class Refusals(Service["Services"]):
         faces: Iterable[Face] = (),
         pictures: Iterable[str] = (),
     ) -> Erasure:
-        """Add to an erasure the hashes by which people are refused from then on.
+        """Add the hashes to an erasure by which its people are refused from then on.
 
         `faceids`: with those of merged faces; `faces`: those that are known; `pictures`: SHA-256 of
         stored pictures, which an export has. What was asked for counts from then on. What follows
@@ -96,8 +97,8 @@ class Refusals(Service["Services"]):
     def refuse_ended(
         self, name: str, before: Face | None, face: Face, *, is_somebody_else: bool
     ) -> None:
-        """Raise FaceErased or ConsentOlder, as `BookHooks.refuse_ended` says, by the ends of all
-        shops of the controller."""
+        """Raise FaceErased or ConsentOlder, as described in `BookHooks.refuse_ended`, by the ended
+        records of all shops of the controller."""
         claims = list_claims(face, before)
         if is_somebody_else:
             claims = [claim for claim in claims if claim.kind == "record"]

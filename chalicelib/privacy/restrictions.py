@@ -1,9 +1,9 @@
-"""Who is kept, and neither matched nor looked at? (docs/decisions/0049)
+"""Restriction of faces, which are kept but neither matched nor looked at (docs/decisions/0049).
 
-A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is one whose
-record of consent was withdrawn or has expired, until it is erased or there is a record again. A
-tenant's record says when the next one expires: whoever reads the tenant from then on restricts that
-face first (Tenants.open_tenant), so no reader has to ask.
+A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is a face
+whose record of consent was withdrawn or has expired, until it is erased or has a record again. A
+tenant's record has the time at which the next one expires: a reader that opens the tenant after
+that restricts the face first (Tenants.open_tenant), so no other reader has to check.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class Restrictions(Service["Services"]):
     def restrict_expired(
         self, tenant: Tenant, *, looks: bool = False, remaining_s: Callable[[], float] | None = None
     ) -> None:
-        """Restrict the faces whose records of consent have expired by now, and note when the next
-        one does.
+        """Restrict the faces whose records of consent have expired by now, and store when the next
+        one expires.
 
         `looks`: look even if the tenant's record says that none has expired. `remaining_s`: how
         long the caller may take; None: it has a client who waits, so that `at_once` faces are
@@ -198,13 +198,13 @@ class Restrictions(Service["Services"]):
                 self._expire_face(tenant, first_face.faceid, now)
 
     def request_expiry(self, tenant: Tenant) -> None:
-        """Have the sweep restrict the faces whose records of consent have expired by now, if there
-        are some."""
+        """Request that the sweep restricts the faces whose records of consent have expired by now,
+        if there are some."""
         if self.services.tenants.has_expired_consent(tenant):
             self.services.wake(tenant.name, consents=True)
 
     def note_withdrawn(self, tenant: Tenant) -> None:
-        """Note whether sightings have to be compared with somebody.
+        """Store whether there are people who withdrew, with whom sightings have to be compared.
 
         If the gallery changes meanwhile, the next sweep notes it.
         """

@@ -23,7 +23,7 @@ from chalicelib.storage.values import photo_id
 
 
 class Kind(StrEnum):
-    """A kind of data that is kept for so many days."""
+    """A kind of data with a retention in days."""
 
     CAPTURES = "captures"
     """Pictures of captures, and faces that were cut out of them."""
@@ -97,7 +97,7 @@ class Withheld(Struct, frozen=True):
 
 
 def is_too_many(overdue: int, total: int) -> bool:
-    """Return whether so many are too many for one sweep.
+    """Return whether this number of deletions is too large for one sweep.
 
     `total`: how many of the kind there are.
     """
@@ -107,7 +107,8 @@ def is_too_many(overdue: int, total: int) -> bool:
 def find_withheld(
     before: Withheld | None, overdue: int, total: int, now: datetime
 ) -> Withheld | None:
-    """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_too_many`.
+    """Return the withheld part of a kind; None if nothing is withheld. The arguments are those of
+    `is_too_many`.
 
     Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped.
     The wait begins anew if much more is to go than before.
@@ -140,7 +141,7 @@ def find_unseen_days_of_face(tenant: Tenant, group: Group, face: Face) -> int | 
 
 
 def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
-    """Return when the face is deleted unless somebody sees or changes it before; None: never."""
+    """Return when the face is deleted unless it is seen or changed before; None for never."""
     days = find_unseen_days_of_face(tenant, group, face)
     return (
         None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
@@ -158,7 +159,7 @@ def consent_ended_at(face: Face) -> datetime | None:
 
 
 class Outlook(Struct, frozen=True):
-    """The next and the last things that happen to a face whose record of consent has ended.
+    """The next and the last events for a face whose record of consent has ended.
 
     `since`: when it ended; `stripped_at`: when all but id and templates goes, None: it has, or the
     person is erased as a whole; `erased_at`: when the person is erased.
@@ -174,7 +175,7 @@ class Outlook(Struct, frozen=True):
 
 
 def say_outlook(outlook: Outlook) -> str:
-    """Say what goes when, in a line."""
+    """Return a line on what is deleted when."""
     erased_at = f"{outlook.erased_at:%Y-%m-%d %H:%M} UTC"
     if outlook.stripped_at is None:
         return f"The sweep erases the person at {erased_at}; a new record of consent prevents that."
@@ -186,14 +187,14 @@ def say_outlook(outlook: Outlook) -> str:
 
 
 def is_remembered(tenant: Tenant, face: Face) -> bool:
-    """Return whether the template outlives what else is known of somebody whose consent ended:
-    the person asked for it, or the tenant erases nobody at once."""
+    """Return whether the template outlives the other data of a person whose consent ended: at the
+    person's request, or because the tenant erases nobody at once."""
     return face.remembered is not None or not tenant.expired_consent_erases
 
 
 def find_outlook(tenant: Tenant, face: Face) -> Outlook | None:
-    """Find out what becomes of a face by the end of its record of consent; None: nothing, since it
-    has no end, or somebody keeps the face.
+    """Return what happens to a face by the end of its record of consent; None if nothing does,
+    since the record has no end, or the face is held.
 
     Somebody who changes it after that end, or lifts what kept it, has a day to renew the record. A
     template of another model than searches use forgets nobody, so it goes at once.
@@ -218,7 +219,7 @@ def find_outlook(tenant: Tenant, face: Face) -> Outlook | None:
 
 
 def strip_face(face: Face, now: datetime, absorbed: tuple[str, ...] = ()) -> Face:
-    """Return what is left of somebody who is remembered: id, templates, and on what ground.
+    """Return what is left of a remembered person: id, templates, and the legal ground.
 
     It is as if somebody without a name were enrolled with the id now: what is stored from before
     is of another, whom the steps of an erasure take out. A new record of consent makes a regular
@@ -275,14 +276,15 @@ of LFW, drawn cameras."""
 
 
 def say_missed() -> str:
-    """Say how often a camera does not recognise somebody whose consent has ended."""
+    """Return a sentence on how often a camera does not recognise a person whose consent has
+    ended."""
     said = ", ".join(f"{count} of 100 {condition}" for condition, count in MISSED.items())
     return f"Some pictures are not recognised, with one photo of the person: {said}."
 
 
 def say_after_erasure(tenant: Tenant) -> str:
-    """Say what cameras keep of somebody once the person is erased, at once or when the days are
-    over."""
+    """Return a sentence on what cameras keep of a person once that person is erased, at once or
+    when the days are over."""
     if tenant.forgets_strangers:
         return (
             "After the erasure, later visits are counted, and nothing else is kept: this shop "

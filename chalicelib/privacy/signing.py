@@ -69,7 +69,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def fingerprint(public_key: bytes) -> str:
-    """Return the SHA-256 of a public key, in hexadecimal: what people compare."""
+    """Return the SHA-256 of a public key, in hexadecimal, for people to compare."""
     return hashlib.sha256(public_key).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What stands: a signed document of the accesses, settings and marks of people that a tenant has at
+"""The access register: a signed document of a tenant's accesses, settings and marks of people at
 one time.
 
 It lies beside backups and at the witness. A restored book is from before it: what the book has and
@@ -53,7 +53,7 @@ _WIDTH = 13
 
 
 class Point(Struct, frozen=True):
-    """Point in a book's history at which a document or a backup was made. No clock tells it.
+    """Point in a book's history at which a document or a backup was made, independent of any clock.
 
     `number`: how many documents the book had made. It only rises, also by a restore, which goes on
     from the highest that it knows. `life`: the book's; `line`: its former lives, with the number at
@@ -76,7 +76,7 @@ class Point(Struct, frozen=True):
 
 
 class Access(Struct, frozen=True):
-    """Something by which somebody gets in, or is told.
+    """An access: something by which a person signs in, or is notified.
 
     `secrets`: hashes of what opens it; `rights`: what it may.
     """
@@ -161,7 +161,7 @@ def make_statement(tenant: str, app_id: str, key: bytes, standing: Standing) -> 
 
 
 def compute_digest(statement: Mapping[str, Any]) -> str:
-    """Return by what two statements are compared, whenever each was made."""
+    """Return a digest for the comparison of two statements, whenever each was made."""
     return hashlib.sha256(canonical_json({**statement, "at": "", "number": 0})).hexdigest()
 
 
@@ -177,19 +177,19 @@ def name_document(app_id: str, life: str, number: int | None = None) -> str:
 
 
 def is_document(name: str) -> bool:
-    """Tell whether a name among the receipts is that of such a document."""
+    """Tell whether a name among the receipts is that of an access register."""
     return name.rpartition("/")[2].startswith(_NAME)
 
 
 def is_before(name: str, point: Point) -> bool:
-    """Tell whether the name of a document at a witness says that it is from before a point."""
+    """Tell whether a document at a witness is, by its name, from before a point."""
     life, _, number = name.rpartition(_NAME)[2].removesuffix(".json").rpartition("-")
     left = point.find_left(life)
     return left is not None and number.isdecimal() and int(number) <= left
 
 
 class Document(Struct, frozen=True):
-    """A signed document that somebody kept.
+    """A signed access register that was kept elsewhere.
 
     `name`: where it lies; `app_id`: the book's id; `key`: the fingerprint of the key by which it
     has hashes.
@@ -202,7 +202,7 @@ class Document(Struct, frozen=True):
 
     @property
     def point(self) -> Point:
-        """Return the point at which it was made, as it says."""
+        """Return the point at which it was made, as it states."""
         return self.standing.point
 
 
@@ -251,7 +251,7 @@ class Chosen(Struct, frozen=True):
 def choose_documents(
     point: Point, key: str, trusted: Collection[str], documents: Sequence[Document]
 ) -> Chosen:
-    """Judge the documents of a book whose backup was made at a point.
+    """Choose the valid access registers of a book whose backup was made at a point.
 
     `key`: the fingerprint of the book's face key. `trusted`: those of signing keys that the
     operator names. If one of these signed something, what the backup's own key signed counts no
@@ -374,7 +374,7 @@ def find_marked_since(later: Sequence[Standing], hashed: str, mark: str) -> date
 
 
 def find_withdrawn_at(later: Sequence[Standing], hashed: str, since: datetime) -> datetime:
-    """Return when the consent of a face was withdrawn, as its documents say it.
+    """Return when the consent of a face was withdrawn, according to its documents.
 
     `since`: as `find_marked_since` returns it, which is the withdrawal or later: the next document
     takes the place of the one before.
@@ -389,7 +389,7 @@ def find_withdrawn_at(later: Sequence[Standing], hashed: str, since: datetime) -
 
 
 def write_value(value: Any, key: bytes, name: str) -> Any:
-    """Return a setting's value as a document has it: a hash of what somebody wrote, else the value
+    """Return a setting's value in the form of a document: a hash of free text, else the value
     itself."""
     if isinstance(value, str) and not SETTINGS[name].choices:
         return f"#{hash_with(key, name, value)}"

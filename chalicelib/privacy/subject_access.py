@@ -79,7 +79,7 @@ if TYPE_CHECKING:
 
 
 class Subject(Struct, dict=True):
-    """The person of a face, in what is stored.
+    """The person of a face, as a filter for stored data.
 
     `observations`: the face's; `merges`: those that made it of others, and these others; `entries`:
     those of the audit that name it; `since`: what was stored before then under its id is another's
@@ -113,7 +113,7 @@ class Subject(Struct, dict=True):
 
     @cached_property
     def sightings(self) -> dict[str, Observation]:
-        """The observations by cameras, newest first, by id, which begins with the time."""
+        """The observations by cameras, newest first, by id, which starts with the time."""
         observations = [
             observation
             for observation in self.observations
@@ -603,8 +603,8 @@ class Archives(Service["Services"]):
         )
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
-        """Delete the archives of a face that wait at URLs, since they show another; what fails now
-        goes in hours."""
+        """Delete the archives of a face that wait at URLs, since they show another; any that cannot
+        be deleted now expire within hours."""
         with suppress(RegularsError):
             for blob in self.services.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
                 if keys.is_archive(blob.key):

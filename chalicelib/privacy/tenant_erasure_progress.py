@@ -92,7 +92,7 @@ def tenant_erasure_item(erasure: TenantErasure) -> Item:
 
 
 def tenant_statement(erasure: TenantErasure, done_at: datetime) -> dict[str, Any]:
-    """Make what the receipt says and the tenant signs, with the last use of its key."""
+    """Make the receipt's statement, which the tenant signs with the last use of its key."""
     return {
         "kind": RECEIPT_OF_TENANT,
         "tenant": erasure.tenant,

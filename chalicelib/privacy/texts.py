@@ -42,8 +42,8 @@ def _file_of(language: str) -> Mapping[str, Any]:
 
 
 def words_of(kind: str, language: str) -> Mapping[str, str]:
-    """Return the words of a kind of page, by what they say; English ones for those that the
-    language lacks."""
+    """Return the texts of a kind of page, by their names; English ones where the language lacks
+    some."""
     return {**list_english(kind), **_read_own(kind, language)}
 
 
@@ -55,7 +55,7 @@ def _read_own(kind: str, language: str) -> Mapping[str, str]:
 
 
 def list_english(kind: str) -> Mapping[str, str]:
-    """Return the English words of a kind of page; those of texts of a person stand with these."""
+    """Return the English texts of a kind of page, including those about a person."""
     of_texts = {name: text.word for name, text in TEXTS.items()} if kind == "archive" else {}
     return {**_file_of(DEFAULT_LANGUAGE).get(kind, {}), **of_texts}
 
@@ -67,7 +67,7 @@ def choose_language(language: Language, *kinds: str) -> Language:
 
 
 def is_read(language: Language) -> bool:
-    """Say whether somebody has read the words of a language; those of English its writers have."""
+    """Tell whether the texts of a language were reviewed; the English ones count as such."""
     return language == DEFAULT_LANGUAGE or READ_BY in _file_of(language)
 
 

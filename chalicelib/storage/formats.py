@@ -1,4 +1,4 @@
-"""The number of the format in which a tenant's data are stored: which are known, when is it raised?
+"""The format number of a tenant's stored data: the known formats, and when the number is raised.
 
 A version that could misread data of another format refuses them by that number (decision 0026).
 """

@@ -287,8 +287,7 @@ def retry_if_changed(
 
 
 def next_version(item_before: Item | None, name: str) -> tuple[int, Condition]:
-    """Return the version of an item that is stored anew, and the condition that the item is as it
-    was read.
+    """Return the next version of an item, and the condition that the item is as it was read.
 
     `item_before`: the item that was read, which has a `version`; None: there was none. `name`: the
     condition's.

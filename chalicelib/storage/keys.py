@@ -150,7 +150,7 @@ STILL = "still"
 
 
 def still_item(tenant: str, camera_id: str) -> tuple[str, str]:
-    """Make the key of what a camera saw when somebody asked, which is kept for an hour."""
+    """Make the key of a camera's still, which is kept for an hour after a request."""
     return (STILL, f"{tenant}#{camera_id}")
 
 
@@ -268,7 +268,7 @@ def camera_of_checks(item: str) -> str:
 
 
 def film_item(camera_id: str) -> str:
-    """Make the key of the film without people that waits for somebody to look at it."""
+    """Make the key of the film without people that waits for a person's answer."""
     return f"FILM#{camera_id}"
 
 
@@ -304,8 +304,7 @@ NOBODIES = "NOBODIES#", "NOBODIES$"
 
 
 def nobodies_item(hour_ms: int) -> str:
-    """Make the key of the item that counts the faces of an hour that matched nobody and were
-    forgotten."""
+    """Make the key of the item that counts an hour's faces without a match that were not kept."""
     return f"NOBODIES#{hour_ms:0{_MS_WIDTH}d}"
 
 

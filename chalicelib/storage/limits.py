@@ -348,7 +348,7 @@ def _apply_action(action: Action, item: Item | None) -> Item | None:
 
 
 def is_satisfied(item: Item | None, condition: Condition) -> bool:
-    """Return whether a condition holds for an item; None: there is no item of the key."""
+    """Return whether a condition holds for an item; None for a missing item."""
     if condition.kind == "absent":
         return item is None
     if item is None:

@@ -446,7 +446,7 @@ class Answered(NamedTuple):
 
 
 class SenderRefused(Unusable):
-    """A receiver that refuses this sender in general: somebody has to change a setting."""
+    """A receiver that refuses this sender in general: a setting has to be changed."""
 
 
 class Postman(Protocol):
@@ -562,8 +562,8 @@ class Vision(Protocol):
         """
 
     def take_whole_as_face(self, image: NDArray[np.uint8]) -> DetectedFace:
-        """Take the whole picture for a face that somebody cut out, as this embedding model wants
-        it."""
+        """Take the whole picture as a face that was cropped already, in the form that this
+        embedding model needs."""
 
     def examine(
         self,
@@ -618,8 +618,7 @@ class Vision(Protocol):
         """Make a JPEG of the whole picture, no side of which is longer than `side_px`."""
 
     def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
-        """Make a JPEG of the whole picture in which nobody can recognise the faces in these
-        boxes."""
+        """Make a JPEG of the whole picture with the faces in these boxes made unrecognisable."""
 
 
 FULL_BYTES = 500 * 10**6

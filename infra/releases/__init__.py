@@ -1,1 +1,1 @@
-"""What makes a release: wheels, images, signed sums, and the site of docs/."""
+"""Building of a release: wheels, images, signed checksums, and the site of docs/."""

@@ -1,4 +1,5 @@
-"""What a box writes beside its last backups, so that a restore knows it without a witness."""
+"""Files that a box writes beside its last backups, so that a restore recognises it without a
+witness."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ EVERY_S = 300.0
 
 
 def write_beside_backups(services: Services) -> Iterator[str]:
-    """Write receipts of erasures, and what stands now, beside a box's last backups; yield what
+    """Write receipts of erasures, and the access register, beside a box's last backups; yield what
     could not be written."""
     for backup_folder in services.ports.backups.list_mounted():
         try:

@@ -1,9 +1,9 @@
-"""Compare copies of a book: which is the newest, and what would each of the others bring back?
+"""Comparison of copies of a book: which one is the newest, and what each of the others would bring
+back.
 
-A copy is a data folder, its database file alone, or a backup. Signed files tell of a book, too:
-documents of what stands, and receipts of erasures. No clock gives the order: a copy is ahead of
-another one if it has signed documents, closed hours of its audit or written entries that the other
-one lacks.
+A copy is a data folder, its database file alone, or a backup. Signed files describe a book, too:
+access registers, and receipts of erasures. No clock gives the order: a copy is ahead of another one
+if it has signed documents, closed hours of its audit or written entries that the other one lacks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What does a backup hold of a tenant, for whoever has the file?"""
+"""The contents of a backup for one tenant, as anybody who has the file can read them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from regulars.tenants import credentials
 
 
 def list_backup(services: Services, tenant: Tenant, file: Path) -> Iterator[str]:
-    """Yield what a backup holds of a tenant, for whoever has it. Raises DamagedFile."""
+    """Yield the contents of a backup for a tenant, as anybody who has it can read them. Raises
+    DamagedFile."""
     if not is_tar(file):
         raise DamagedFile(
             f"{file} is no backup that can be read. If it was encrypted, whoever has it needs its "

@@ -1,5 +1,5 @@
-"""`regulars restore --new-secrets`: all secrets anew, in a restored book whose old ones are lost,
-or known to others.
+"""`regulars restore --new-secrets`: replaces all secrets in a restored book whose old ones are
+lost, or known to others.
 
 On a stage with another KMS key nobody can read what the old one had sealed, nor on a box with
 another vault_key_file. On a box, too, people who should not may have the backup, or accesses that

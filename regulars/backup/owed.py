@@ -1,5 +1,5 @@
-"""The list of what a restore has still to do in its folder. It is there from before the first file
-until all is done, and nobody serves the folder meanwhile.
+"""The list of a restore's remaining steps, in its folder. It exists from before the first file
+until all is done, and the folder is not served meanwhile.
 
 The list has what the restore was told, too, so that one command ends it after a kill.
 """
@@ -29,7 +29,7 @@ Ask = Callable[[str], bool]
 
 
 class Questions(Struct, frozen=True):
-    """Questions of a restore; without a terminal nobody is asked, and the answers are these.
+    """Questions of a restore; without a terminal no question is asked, and these answers apply.
 
     `ask_settings`: whether settings are to be as they were last. `ask_to_restore`: whether to
     restore although nothing tells what ended since. `ask_to_leave`: whether to leave out a receipt.

@@ -1,6 +1,5 @@
 """Receipts of erasures outside of a book, by which a restore erases again: beside backups, at a
-witness, in a folder. Beside them lie the documents of what stands.
-"""
+witness, in a folder. The access registers lie beside them."""
 
 from __future__ import annotations
 
@@ -40,8 +39,8 @@ _log = logging.getLogger(__name__)
 
 
 def write_beside(services: Services, backup_folder: Path) -> int:
-    """Write beside a backup the receipts of all erasures, and what stands now; return how many
-    receipts there are.
+    """Write the receipts of all erasures, and the access register, beside a backup; return the
+    number of receipts.
 
     Receipts that are there already are left as they are. A tenant's document of what stands takes
     the place of an earlier one of the same life. Raises StorageUnavailable at the end if a tenant's
@@ -95,7 +94,7 @@ def read_receipts(locations: Iterable[str], books: Collection[str]) -> list[Rece
 def read_standing_documents(
     locations: Iterable[str], points: Mapping[str, Point]
 ) -> tuple[list[Document], dict[str, str]]:
-    """Read the documents of what stands in these places, and by name why others cannot be read.
+    """Read the access registers in these places, and by name why others cannot be read.
 
     `points`: of the books by their ids; what lies under the name of an earlier number is passed
     over. Raises OperatorError.

@@ -326,8 +326,8 @@ def find_last_act_of(services: Services, name: str, before: datetime | None = No
 
 
 def find_owed_by_snapshot(services: Services, owed: Owed) -> Owed | None:
-    """Return what is owed by a folder that came back without a restore, as from a disk's snapshot;
-    None: nothing.
+    """Return the remaining steps for a folder that came back without a restore, as from a disk's
+    snapshot; None if there are none.
 
     `owed`: a list with the places to look into. Something is owed if receipts name people who are
     in the book, or documents of later than its last act know that an access has ended. New secrets

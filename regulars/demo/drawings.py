@@ -1,5 +1,4 @@
-"""Drawings of people, as many as a page needs: nobody has to be asked, and no licence is carried
-along."""
+"""Drawings of people, as many as a page needs: they need no consent and no licence."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Vision for drawn people: behind the last byte of a drawing stands who is on it, so no network has
-to run.
+"""Vision for drawn people: data after the last byte of a drawing identify the person, so no network
+has to run.
 
 A browser passes over what stands there. A drawn person's templates are random, so they are like
 nobody else's, and a face that real networks look at is never taken for a drawn one.
@@ -49,7 +49,7 @@ QUALITY = 80.0
 
 
 class DrawnPerson(Struct, frozen=True):
-    """Somebody on a drawing. `number`: who it is.
+    """A person on a drawing. `number`: identifies the person.
 
     `likeness`: how much the template is the person's own, 0..1. `take`: any number; another one
     gives another template of the same likeness. `smiles`: as `draw_person` takes it. `looks`: whose

@@ -119,7 +119,7 @@ class Visit(Struct, frozen=True, order=True):
 
 
 class PastClock:
-    """Clock that stands at the time of what is written just now."""
+    """Clock that shows the time of the record being written."""
 
     def __init__(self, at: datetime) -> None:
         self.at = at

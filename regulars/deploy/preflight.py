@@ -1,4 +1,4 @@
-"""What an account would refuse, or do to no avail, found before anything is packaged: `regulars
+"""Checks for what an account would refuse, or do in vain, before anything is packaged: `regulars
 deploy --preflight`.
 
 AWS refuses such things minutes into a deployment, when it makes the resource that they are of, and

@@ -135,8 +135,8 @@ class Account:
         return True
 
     def has_bucket(self, name: str) -> bool:
-        """Tell whether somebody has a bucket of that name. One that this role may not read is
-        there, too."""
+        """Tell whether a bucket of that name exists in any account, even if this role may not read
+        it."""
         try:
             self._s3.head_bucket(Bucket=name)
         except self.failures as error:
@@ -182,7 +182,7 @@ class Account:
         }
 
     def read_outputs(self, stack: str) -> dict[str, str] | None:
-        """Return a stack's outputs by name; None: there is no such stack."""
+        """Return a stack's outputs by name; None if there is no such stack."""
         record = self._find_stack(stack)
         if record is None or _is_new(record):
             return None

@@ -1,1 +1,1 @@
-"""What stops one box, or will?"""
+"""`regulars doctor`: checks for problems that stop one box, or soon will."""

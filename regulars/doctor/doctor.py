@@ -144,7 +144,7 @@ def _check_each(
 
 
 def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
-    """Check that nothing is wrong with a camera, whether somebody muted that or not."""
+    """Check that no camera has a problem, muted or not."""
     cameras = [
         (tenant, camera) for tenant in tenants for camera in services.cameras.list_all(tenant)
     ]
@@ -248,7 +248,7 @@ def check_feelings(tenants: list[Tenant]) -> Iterator[Finding]:
 
 
 def check_ended(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check who is kept after the end of consent, and until when."""
+    """Check which people are kept after the end of consent, and until when."""
     for tenant in tenants:
         ended_faces = services.faces.list_withdrawn(tenant)
         for face in ended_faces[:_ENDED_LISTED]:
@@ -266,7 +266,7 @@ def check_ended(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
 
 
 def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that nothing stands of members who are gone, or may do less now."""
+    """Check that no access is left of members who are gone, or who have fewer rights now."""
     for tenant in tenants:
         left = services.access.made.list_left(tenant)
         maker_by_access = services.access.made.name_makers(tenant) if left else {}

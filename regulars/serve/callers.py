@@ -1,4 +1,4 @@
-"""Whose requests they are, as far as the front needs to know: which tenant's share of the server
+"""The callers of requests, as far as the front needs them: the tenant whose share of the server
 each uses.
 
 It decides nothing about rights: whether the credentials are good for the request is for the

@@ -1,5 +1,4 @@
-"""Processes that run until they are told to stop: `regulars serve` in one of its own, and this
-one."""
+"""Processes that run until they are stopped: `regulars serve` in one of its own, and this one."""
 
 from __future__ import annotations
 

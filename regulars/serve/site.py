@@ -1,5 +1,5 @@
-"""What is done with a request: decided at its head, its body taken if it is wanted, then answered
-in a thread."""
+"""Handling of a request: decided at its head, its body read if it is wanted, then answered in a
+thread."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The certificate that a server shows: checked before the start, read again when its files change,
-and its end told."""
+"""The server's certificate: checked before the start, read again when its files change, its expiry
+reported."""
 
 from __future__ import annotations
 

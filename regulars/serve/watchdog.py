@@ -1,4 +1,4 @@
-"""Guard of the server: one that stands still for a minute ends, and is started again, whatever the
+"""The server's watchdog: a process that hangs for a minute is ended and restarted, whatever the
 cause.
 
 systemd and containers start a process again that ends with an error, so nothing else has to watch
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """A guard that ends the process, and says why, if the server stands still for so many
+    """A watchdog that ends the process, and logs why, if the server hangs for this number of
     seconds."""
 
     def __init__(self, ends_after_s: float = ENDS_AFTER_S) -> None:

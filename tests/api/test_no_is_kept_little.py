@@ -1,7 +1,8 @@
-"""Somebody says no, in each way: what is left when the days are over, wherever it is kept?
+"""What is left, in any storage, of people who withdrew in each way, once the retention days are
+over.
 
-After `ended_days` the id and the template of those who are remembered, and nothing of all others;
-after `remembered_days` nothing. It knows no table and no file (tests/support/api/remains.py).
+After `ended_days` only the id and the template of those who are remembered; after `remembered_days`
+nothing. It depends on no table and no file (tests/support/api/remains.py).
 """
 
 import io

@@ -1,4 +1,5 @@
-"""Whose is an observation, if an id was a face's that was deleted, and is another's since?"""
+"""The owner of an observation whose id belonged to a deleted face, and now belongs to another
+one."""
 
 from datetime import UTC, datetime, timedelta
 

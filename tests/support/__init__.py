@@ -1,2 +1,2 @@
-"""What do tests share? Nothing here imports a test; a folder of tests imports this folder and
+"""Code that tests share. Nothing here imports a test; a folder of tests imports this folder and
 itself."""

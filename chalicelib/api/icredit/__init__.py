@@ -1,4 +1,4 @@
-"""How is iCREDIT's face API said? `POST /icredit/face/*`, with an app code.
+"""iCREDIT's face API: `POST /icredit/face/*`, with an app code.
 
 The contract: docs/contract/icredit.md.
 """

@@ -1,4 +1,4 @@
-"""How do SUNMI's cameras and their software say it? `POST /openapi/face/*`: signed forms.
+"""SUNMI's face API for cameras and their software: `POST /openapi/face/*`, with signed forms.
 
 The contract: docs/contract/sunmi.md.
 """

@@ -15,7 +15,7 @@ PATH = f"{PREFIX}{_SEARCH}"
 
 
 def search(services: Services, tenant: str, picture: bytes) -> Probe:
-    """Make the search for a face that nobody has. Raises TenantNotFound."""
+    """Search for a face that nobody has. Raises TenantNotFound."""
     app_id, app_key = services.tenants.read_signing_key(tenant)
     fields = {
         "app_id": app_id,

@@ -141,7 +141,7 @@ def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
 
 
 def remember_signer(services: Services, tenant: Tenant) -> Recognise:
-    """Take the tenant's newest app_key, and return what tells whether it signed a form."""
+    """Take the tenant's newest app_key, and return the check whether it signed a form."""
     _, app_key = services.tenants.read_signing_key(tenant.name)
     return lambda request: SignedForm.read(read_sent_form(request)).is_signed_by(app_key)
 

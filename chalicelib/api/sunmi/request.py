@@ -248,7 +248,7 @@ class SignedForm(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Hash of the four parameters by which a request is known."""
+        """Hash of the four parameters that identify a request."""
         return _compute_digest([self.app_id, self.random, self.timestamp, self.sign.upper()])
 
     def identify(self, path: str) -> RequestId:
@@ -318,8 +318,8 @@ def sign(pairs: Pairs, app_key: str, sign_type: SignType = SignType.MD5) -> str:
 
 
 def is_signed(pairs: Pairs, app_key: str, claimed: str, sign_type: SignType = SignType.MD5) -> bool:
-    """Tell, in constant time, whether `claimed`, hex in either case, signs the pairs with or
-    without the empty ones."""
+    """Tell, in constant time, whether `claimed` (hex in either case) is the signature of the pairs,
+    with or without the empty ones."""
     all_pairs = list(pairs)
     filled_pairs = [pair for pair in all_pairs if pair[1]]
     claimed_bytes = claimed.encode().upper()

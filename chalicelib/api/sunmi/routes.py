@@ -63,7 +63,7 @@ GENDERS = (Gender.UNKNOWN, Gender.MALE, Gender.FEMALE)
 
 
 def is_update(form: Form) -> bool:
-    """Tell whether an addFace is meant as an updateFace.
+    """Tell whether an addFace call is really an updateFace.
 
     It is if it has no picture but a parameter that the source shows with updateFace only.
     """
@@ -384,7 +384,7 @@ def parse_credential(_settings: Settings, request: Head) -> SignatureCredential:
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
-    """Return the camera's code and its text. No camera calls a path that nobody declared."""
+    """Return the camera's error code and text. No camera calls an undeclared path."""
     return {"msg": text} if error is NotFound else {"code": CODES[error], "msg": text}
 
 

@@ -132,7 +132,8 @@ class Offer(Struct, frozen=True):
 
 
 class OfferedUpload(Struct, frozen=True):
-    """The answer to an offer. `request`: the upload to make; None: the picture is there already."""
+    """The answer to an offer. `request`: the upload to make; None if the picture is already
+    stored."""
 
     capture: Capture
     request: PresignedRequest | None
@@ -248,7 +249,7 @@ class Captures(Service["Book"]):
     def offer_uploads(
         self, tenant: Tenant, offers: Sequence[Offer], offering_camera: Camera | None = None
     ) -> list[OfferedUpload]:
-        """Return for each offered picture where to upload it, or that it is there already.
+        """Return for each offered picture its upload request, or that it is already stored.
 
         Each is recorded as a capture, which is a picture of a camera, before its bytes come. All
         are recorded or none. The same picture offered again has the same id, and is recorded once.
@@ -417,7 +418,8 @@ class Captures(Service["Book"]):
         return replace(capture, state=CaptureState.STORED)
 
     def find_observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
-        """Return what was recorded of a face's sighting, or None if the face has no such sighting.
+        """Return the observation recorded for a face's sighting; None if the face has no such
+        sighting.
 
         A sighting is being seen in one camera picture. Its id is `CAPTURE-NUMBER`, and the
         capture's id begins with its time. Raises SightingNotFound if `sighting_id` has another
@@ -737,7 +739,7 @@ a time."""
 def mark_stored(
     uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]
 ) -> list[Capture]:
-    """Return the captures in their order, with those whose picture has come as STORED.
+    """Return the captures in the same order, with those whose picture has arrived marked STORED.
 
     A camera uploads to the store directly, which changes no record: it stays WANTED. So the store
     is asked for the pictures of these. Records stay as they are.
@@ -835,5 +837,5 @@ class Shot(Struct, frozen=True):
 
 
 def type_of(picture: bytes) -> str:
-    """Return a picture's content type by its first bytes; a JPEG's if they say nothing."""
+    """Return a picture's content type by its first bytes; a JPEG's if they are unknown."""
     return find_type(picture) or "image/jpeg"

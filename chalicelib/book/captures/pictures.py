@@ -45,7 +45,7 @@ _PICTURE_COUNT = Codec(PictureCount, {"counted_at": "at"})
 
 
 class CapturePictures(Service["Book"]):
-    """The pictures of a tenant's captures, and what is cut out of them."""
+    """The pictures of a tenant's captures, and the crops made from them."""
 
     def get(self, tenant: str) -> PictureCount | None:
         """Return what was counted last; None if nothing was counted yet."""
@@ -72,7 +72,7 @@ class CapturePictures(Service["Book"]):
         write(self.services.items, [Put(keys.DIRECTORY, item)])
 
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
-        """Return the captures whose picture is to be deleted: it is done with, and may not be kept.
+        """Return the captures whose picture is to be deleted: it is processed, and may not be kept.
 
         Not kept are pictures, as the tenant chose, at all, of some groups or of strangers; nor of
         somebody whose consent ended. One that shows a face under legal hold, or a restricted one,

@@ -83,7 +83,7 @@ class Redrive(Service["Book"]):
     def send_all_lost(
         self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER
     ) -> int:
-        """Send captures whose picture is here and that are not resolved; return how many.
+        """Send again the unresolved captures whose picture is stored; return their number.
 
         Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are
         left out. `captured_in`: only those of that time before now that were also taken `after`
@@ -278,8 +278,7 @@ def list_stuck(items: Sequence[Item], now: datetime) -> list[Item]:
 
 
 def are_all_looked_at(partition: str, night: datetime) -> bool:
-    """Tell whether this night is the one of the week on which all captures of a camera are looked
-    at.
+    """Tell whether tonight is the night of the week on which all captures of a camera are checked.
 
     Each camera has its own, so that not all tenants' long looks are in the same night.
     """

@@ -1,4 +1,4 @@
-"""Captures as they are shown if somebody on them is restricted.
+"""Captures as they are shown when a person on them is restricted.
 
 As much as an erasure leaves: the place of the face, and in the picture of others a few grey cells.
 What is stored stays, so all is as before once the restriction is lifted.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class ShownCaptures(Service["Book"]):
     def hide_restricted(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
-        """Return captures as everybody sees them: faces of restricted people are somebody's.
+        """Return captures as they are shown: without the identity of restricted people.
 
         A face is the restricted one's that its observation names, since merges move these.
         """
@@ -60,8 +60,7 @@ class ShownCaptures(Service["Book"]):
     def list_partly_shown(
         self, tenant: Tenant, captures: Iterable[tuple[str, str]]
     ) -> Collection[str]:
-        """Return the ids of those captures on which somebody is hidden; none if nobody is
-        restricted.
+        """Return the ids of the captures on which a restricted person is hidden.
 
         One whose record is not kept any more is among them: somebody on it may be restricted.
         `captures`: camera and id of each.

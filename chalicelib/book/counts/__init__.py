@@ -1,4 +1,4 @@
-"""How many people came in and went out, and how many are inside?
+"""Counts of people who come in and go out, and the number inside.
 
 counts stores the minutes of cameras and answers entries; places has doors, limits and corrections.
 """

@@ -93,7 +93,7 @@ class CameraChecks(NamedTuple):
 
 class Checks(Service["Book"]):
     def read(self, tenant: Tenant, camera_id: str) -> CameraChecks:
-        """Return what waits for somebody to look at it, and what people said.
+        """Return the films that wait for an answer, and the answers of people.
 
         Raises CameraNotFound.
         """
@@ -107,8 +107,8 @@ class Checks(Service["Book"]):
         return CameraChecks(asked_at, unanswered_at, waiting, count is not None, own.answers, proof)
 
     def find_proof(self, tenant: Tenant, camera: Camera) -> Proof | None:
-        """Return how right the count of a camera is at its line of now; None: nobody has checked
-        it."""
+        """Return the measured accuracy of a camera's count at its current line; None if it was
+        never checked."""
         if camera.checked_at is None:
             return None
         item = self._find_item(tenant.name, camera.id)
@@ -251,7 +251,7 @@ class Checks(Service["Book"]):
         with_answers: bool = True,
         request: RequestId | None = None,
     ) -> None:
-        """Delete a film that waits, or an answer that is wrong. The proof says how many.
+        """Delete a waiting film, or a wrong answer. The proof has their number.
 
         `with_answers`: whether the caller may delete an answer, which has told what was counted.
         Raises CameraNotFound, CheckNotFound, NotAllowed, Busy, AnsweredAlready.
@@ -279,7 +279,7 @@ class Checks(Service["Book"]):
         return (Job("checks", lambda context: self.delete_old(context.tenant), nightly=True),)
 
     def delete_old(self, tenant: Tenant) -> None:
-        """Delete films that nobody has answered for a week, and answers that are a year old."""
+        """Delete films that stayed unanswered for a week, and answers that are a year old."""
         now = self.services.clock.now()
         for item in walk_items(
             self.services.items, keys.DIRECTORY, tenant.name, between=keys.CHECKS

@@ -1,8 +1,9 @@
-"""How many people came in and went out, how many of them do we know, and how many are inside?
+"""Counts of entries and exits, the share of known people among the entries, and the number inside.
 
-A camera's UTC day is one item of minutes, and after thirty days one of hours by the tenant's clocks
-of then. It lies beside the observations, not among them: it names nobody. Who of those who came in
-is known follows from the arrivals of the same camera and hour.
+A camera's UTC day is stored as one item of minutes, and after thirty days as one of hours, by the
+tenant's time zone at that time. It is stored beside the observations, not among them, since it
+names nobody. The number of known people among the entries follows from the arrivals of the same
+camera and hour.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class Counts(Service["Book"]):
         *,
         is_by_camera: bool = False,
     ) -> int:
-        """Store what a camera counted, all minutes or none, and return how many they are.
+        """Store the minutes that a camera counted, all or none, and return their number.
 
         Of two reports of a minute the better one stays. `is_by_camera`: the camera's own key tells
         them. Then a minute that is stored and older than two days stays as it is. Tells hooks in
@@ -187,8 +188,8 @@ class Counts(Service["Book"]):
         camera: str | None = None,
         staff_counted: Staff = Staff.LEFT_OUT,
     ) -> Mapping[str, Entries]:
-        """Count who came in and went out by a bucket's TIME, and say how long that was watched, and
-        was to be.
+        """Count entries and exits by a bucket's TIME, with the watched time and the time to be
+        watched.
 
         Buckets that no camera was to watch lack. `camera`: the id; None: all cameras together.
         Hours of long ago count whole, in the span that has their first minute.
@@ -240,11 +241,11 @@ class Counts(Service["Book"]):
         return counts, expect_seconds(counts, earlier, open_seconds, present)
 
     def list_due_minutes(self, tenant: Tenant, at: datetime) -> Iterator[Due[Item]]:
-        """Yield the days of minutes that are to be hours by then, oldest first."""
+        """Yield the days of minutes that are due to become hours, oldest first."""
         return self._list_due(keys.counted_minutes(tenant.name), MINUTES_KEPT, at)
 
     def list_due_hours(self, tenant: Tenant, at: datetime) -> Iterator[Due[Item]]:
-        """Yield the days of hours that are kept no longer by then: as long as observations, which
+        """Yield the days of hours whose retention is over: as long as that of observations, which
         tell who is known."""
         kept_for = timedelta(days=tenant.observation_days or 0)
         return self._list_due(keys.counted_hours(tenant.name), kept_for, at)

@@ -1,7 +1,7 @@
-"""Which places are there, how many people are inside, and who is told that one is full?
+"""Places: their doors, the number of people inside, and the notifications that a place is full.
 
-All places of a tenant are one item: so no camera ever is a door of two. Beside them stands of which
-place each camera was a door before.
+All places of a tenant are one item, so a camera is never a door of two. The item also records which
+place each camera was a door of before.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class PlaceFields(Struct, frozen=True, kw_only=True):
 
 
 class PlaceNow(Struct, frozen=True):
-    """A place, and its openings that began in the last days, the newest last."""
+    """A place, with its openings of the last days, the newest last."""
 
     place: Place
     openings: tuple[Occupancy, ...]
@@ -130,8 +130,8 @@ class PlaceNow(Struct, frozen=True):
 
 class Places(Service["Book"]):
     def list_all(self, tenant: Tenant, days: int = 1) -> list[PlaceNow]:
-        """Return all places as they were made, with the openings that began in the last local days,
-        today included."""
+        """Return all places in order of creation, with their openings of the last local days, today
+        included."""
         now = self.services.clock.now()
         _, arrangement = self._read(tenant, now)
         openings = _list_openings(tenant, days, now)
@@ -159,8 +159,8 @@ class Places(Service["Book"]):
         *,
         takes: bool = False,
     ) -> str:
-        """Make a place, and return its id. `said`: how many are inside, if somebody says so.
-        `takes`: doors of other places are taken from these.
+        """Make a place, and return its id. `said`: the number of people inside, if known. `takes`:
+        take doors over from other places.
 
         Raises InvalidInput, CameraNotFound, Conflict, TooManyPlaces, Busy, AnsweredAlready with the
         `id`.
@@ -227,7 +227,7 @@ class Places(Service["Book"]):
     def correct(
         self, tenant: Tenant, id_: str, said: InsideSaid, request: RequestId | None = None
     ) -> None:
-        """Say how many are inside now.
+        """Set the number of people inside now.
 
         Raises PlaceNotFound, InvalidInput, Conflict while the place is closed, Busy,
         AnsweredAlready.
@@ -244,8 +244,8 @@ class Places(Service["Book"]):
         changed_days: Mapping[int, DayCounts],
         voids: Sequence[Void] | None = None,
     ) -> list[Action]:
-        """Return the actions that note and tell that a place of a camera gets full, or free, by its
-        counts, and the checks that what this was decided by is still so.
+        """Return the actions that record and report a place that becomes full, or free, by its
+        camera's counts, with the conditions that the underlying data are unchanged.
 
         `changed_days`: the UTC days of the camera that the same transaction stores. `voids`: those
         that it stores; None: it stores none. Nothing if the camera was a door of no place since the

@@ -1,8 +1,9 @@
-"""Which counts of cameras are wrong, and count nowhere until somebody takes that back?
+"""Voids: counts of cameras that are wrong, and that are left out of all figures until the void is
+taken back.
 
-All voids of a tenant are one item. They are looked at where counts are read, and change nothing of
-what is stored. So a minute that is told again stays void, and what is taken back is as it was.
-Minutes that are void when hours are made of them, after 30 days, make hours of their own.
+All voids of a tenant are one item. They apply when counts are read, and change nothing that is
+stored. So a minute that is sent again stays void, and a void that is taken back leaves the counts
+as they were. When minutes become hours, after 30 days, void minutes become hours of their own.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Voids(Service["Book"]):
 
     @retry_if_changed(_BUSY)
     def add(self, tenant: Tenant, void: Void, request: RequestId | None = None) -> None:
-        """Have a camera's counts of a time count nowhere, also those that it tells later.
+        """Void a camera's counts of a time, including those that it reports later.
 
         Raises InvalidInput, TooMany, Busy, AnsweredAlready.
         """

@@ -219,8 +219,8 @@ class Deletion(Service["Book"]):
     def forget_withdrawn(
         self, name: str, ended_records: EndedRecords, strangers: Mapping[str, Consent | None]
     ) -> None:
-        """Raise ConsentMissing if one of the strangers is somebody whose record of consent has
-        ended, before anybody makes more of them. Erase those of whom that is likely enough.
+        """Raise ConsentMissing if one of the strangers is a person whose record of consent has
+        ended, before anything is added to them. Erase those that match such a person well enough.
 
         `name`: the tenant's; `strangers`: by id, the record of consent that each gets. One stays as
         it is under hold, or if somebody wrote of it. Raises ConsentOlder.
@@ -439,8 +439,8 @@ class GroupDeletion(Service["Book"]):
     def delete(
         self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = ""
     ) -> None:
-        """Delete a group with its faces: it is gone for each call that begins after this one, and
-        its name is free.
+        """Delete a group with its faces: calls that start after this one no longer find it, and its
+        name is free.
 
         If the tenant's setting says so now, nothing is left of the people. `by`: the asker, for the
         receipts.
@@ -467,7 +467,7 @@ class GroupDeletion(Service["Book"]):
         return self.services.wake(tenant.name, group=group.id)
 
     def continue_tenant(self, tenant: Tenant, remaining_s: Callable[[], float]) -> None:
-        """Go on with all groups whose faces are not erased yet."""
+        """Continue the deletion of all groups whose faces are not erased yet."""
         for group_id in sorted(tenant.gone):
             self.erase_faces(tenant, group_id, remaining_s)
 

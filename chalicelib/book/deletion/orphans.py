@@ -41,7 +41,7 @@ In the first LISTED hour of a month it looks at all, whatever became of the swee
 
 
 class OrphanedPictures(Service["Book"]):
-    """Pictures of faces that nobody names any more."""
+    """Pictures of faces that no record refers to any more."""
 
     page_size = 1_000
 

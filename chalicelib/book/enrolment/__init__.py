@@ -1,5 +1,5 @@
-"""How does a person get into the book by hand, and how are a face's pictures and data changed?
+"""Enrolment of people by hand, and changes of a face's pictures and data.
 
-enrolment: of one person. Inside: group_enrolment (of everybody on a picture), face_update (and
-further pictures).
+enrolment: of one person. Inside: group_enrolment (of everybody on a picture), face_update (and more
+pictures).
 """

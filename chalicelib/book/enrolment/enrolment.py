@@ -168,7 +168,8 @@ class Enrolment(Service["Book"]):
         return self.services.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
 
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
-        """Join the strangers who surely are a person just enrolled with its face; return the face.
+        """Merge the strangers who surely are a newly enrolled person into that face; return the
+        face.
 
         The enrolment stands, whatever becomes of this. What cannot be done now, since storage is
         busy for example, a job does later. Somebody enrolled as a stranger is left to that job,
@@ -323,7 +324,8 @@ class Enrolment(Service["Book"]):
     def raise_lasting_refusal(
         self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1
     ) -> None:
-        """Raise what users get when storage refused to enrol so many faces; return to try again.
+        """Raise the error for users if storage refused an enrolment for good; return if a retry may
+        work.
 
         `error` names the conditions that failed. No try helps if the group is gone ("group-exists:"
         and its id), or if the group or the tenant has no room.

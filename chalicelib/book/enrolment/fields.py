@@ -1,4 +1,4 @@
-"""Fields of somebody who is enrolled or changed: values of attributes, and the changes."""
+"""Fields of a person who is enrolled or changed: values of attributes, and the changes."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
 
 
 def list_face_values(face: Face, group: Group) -> dict[str, Any]:
-    """Return what people say of a face, by the members of v1, but its group by the id, and a chosen
-    portrait by its key: the id is a hash of a photo, on which others may be erased."""
+    """Return the fields that people set on a face, by v1's names, except the group by its id, and a
+    chosen portrait by its key: the id is a hash of a photo, on which others may be erased."""
     own = {name: getattr(face, name) for name in ("name", *TEXTS, "age", "gender", "hidden")}
     labels = {f"labels.{letter}": value for letter, value in face.labels._asdict().items()}
     attributes = {

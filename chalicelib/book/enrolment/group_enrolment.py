@@ -1,5 +1,5 @@
-"""Enrolment of all faces of a picture, or of a stored face, in a group: all or none, and nobody
-twice.
+"""Enrolment of all faces of a picture, or of a stored face, in a group: all or none, each person
+once.
 
 Indexing makes each face of a photo a face of its own, with an id that follows from the photo.
 Nobody is looked for and nobody is merged: a person has as many faces as photos were indexed. The
@@ -524,7 +524,7 @@ def _merge_labels(old_labels: Labels, new_labels: Labels) -> Labels:
 
 
 class Indexed(Struct, frozen=True):
-    """The outcome of indexing a photo: what was seen on it, and which faces were stored.
+    """The outcome of indexing a photo: the faces found on it, and those that were stored.
 
     `faces`: those stored, by their numbers in `seen`; `unindexed`: of the others the reason.
     """

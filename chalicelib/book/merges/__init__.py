@@ -1,4 +1,4 @@
-"""What happens when two faces are one person, and when they are not after all?
+"""Merges of two faces that are one person, and their undoing.
 
 merges (with their records, and suggestions). Inside: merging (and its undo), observations (what
 happens to statistics).

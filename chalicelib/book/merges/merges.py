@@ -219,8 +219,8 @@ class Duplicates(Service["Book"]):
         ]
 
     def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
-        """Suggest the pair, unless somebody said just now that they are two, or one is somebody
-        whose record of consent has ended."""
+        """Suggest the pair, unless a person just declared them two people, or one of them is a
+        person whose record of consent has ended."""
         strangers = [one.faceid for one in (face, other) if is_made_by_cameras(one)]
         try:
             self.services.writer.require_strangers(tenant.name, strangers)
@@ -280,7 +280,7 @@ class Duplicates(Service["Book"]):
             raise not_found from None
 
     def delete_past_pairs(self, tenant: Tenant) -> int:
-        """Delete pairs of which a face is gone; return how many.
+        """Delete pairs with a face that is gone; return their number.
 
         May be cut off anywhere and repeated.
 
@@ -349,8 +349,8 @@ class Duplicates(Service["Book"]):
     def make_end_action(
         tenant: str, face: Face, other: Face, duplicates: Iterable[Duplicate]
     ) -> Action:
-        """Return the action that ends a suggestion, for the join of its faces: nobody may say
-        meanwhile they are two.
+        """Return the action that ends a suggestion when its faces are joined, on condition that
+        nobody has declared them two people meanwhile.
 
         `duplicates`: what was read of the two.
         """

@@ -1,8 +1,7 @@
-"""Analysis of a picture: which faces are on it, who may they be, and how good is each?
+"""Analysis of a picture: its faces, the best matches of each, and their quality.
 
-`identify_faces` searches as a camera's search does, and shows the nearest faces too, matching or
-not. It records nothing. Which face matches is decided in recognition; this module adds no rule of
-its own.
+`identify_faces` searches as a camera's search does, and also shows the nearest faces that do not
+match. It records nothing. The match is decided in recognition; this module adds no rule of its own.
 """
 
 from __future__ import annotations
@@ -261,7 +260,7 @@ class FaceAnalysis(Service["Book"]):
         group_names: Sequence[str] | None = None,
         max_candidates: int = 5,
     ) -> IdentifiedPicture:
-        """Return who each face of a picture may be: its `max_candidates` nearest enrolled faces.
+        """Return for each face of a picture its `max_candidates` nearest enrolled faces.
 
         Faces of these groups count (None: of all). Those that are not alike are left out. If one
         matches, it comes first, even if others are nearer, since people may have rejected this
@@ -337,7 +336,7 @@ class FaceAnalysis(Service["Book"]):
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> Search:
-        """Return who the picture's largest face is; record a match as an observation (statistics).
+        """Return the match of the picture's largest face; record it as an observation (statistics).
 
         The observation has these `labels`. Raises Unusable if the picture cannot be read, shows no
         face, or fails the tenant's check of liveness or age.
@@ -368,7 +367,7 @@ class FaceAnalysis(Service["Book"]):
         rules: PictureRules,
         labels: Labels = NO_LABELS,
     ) -> PictureSearch:
-        """Return who the faces of a picture are, of one group; record matches as observations.
+        """Return the matches of all faces of a picture in one group; record them as observations.
 
         An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are
         not searched for. Age, gender and emotion are estimated only of faces that match, so that
@@ -494,7 +493,7 @@ class FaceAnalysis(Service["Book"]):
     def record_once(
         self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None = None
     ) -> None:
-        """Record an observation, which statistics count, of each face that matched somebody.
+        """Record an observation, which statistics count, for each face that has a match.
 
         `request` is the id that the client gave its request. If one of that id was recorded before,
         as when a client tries again, nothing is recorded. Raises Busy if others change the same

@@ -1,4 +1,4 @@
-"""Recognition: find whose face a probe is, the face that is searched for.
+"""Recognition: finds the person of a probe, the face that is searched for.
 
 Searches and cameras' sightings both ask here.
 
@@ -93,7 +93,7 @@ _MOST_CAPTURES = 100
 
 
 class Recognition(Service["Book"]):
-    """The searches that tell whose face a probe is."""
+    """Searches for the person of a probe."""
 
     @lazy
     def negatives(self) -> Negatives:
@@ -135,7 +135,7 @@ class Recognition(Service["Book"]):
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
     ) -> list[Recognised]:
-        """Return for each probe (a face that is searched for) whose face it is; tell the audit log.
+        """Return the match of each probe (a face that is searched for); report it to the audit log.
 
         The answer is the best match, or nobody. It is nobody, too, if the probe is more like a
         picture that a person rejected for the face (a negative).
@@ -165,7 +165,7 @@ class Recognition(Service["Book"]):
     def find_duplicates(
         self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None
     ) -> list[Recognised]:
-        """Return for each probe the enrolled face that is surely the same person's, or nobody.
+        """Return for each probe the enrolled face that is surely the same person's, or None.
 
         A match needs a higher score than in a search, since a face that is enrolled twice is worse
         than a miss. Of a thousand strangers one may find somebody (DUPLICATE_FPIR). The audit log
@@ -288,7 +288,7 @@ class Recognition(Service["Book"]):
         searched: Recognised,
         excluded_faceid: str | None = None,
     ) -> Recognised:
-        """Return the face of the visit that a seen face is, if a search found nobody.
+        """Return the match of a seen face among the faces of its visit, if a search found none.
 
         Faces of the visit are those that the same camera surely saw just before or after. They are
         few, so less likeness is enough than in a search among all. `searched` is what the search

@@ -1,5 +1,4 @@
-"""Comparison of two faces (verification, 1:1): are two pictures, or a picture and an enrolled face,
-of one person?
+"""Verification (1:1): whether two pictures, or a picture and an enrolled face, show one person.
 
 Here, too, a face is compared with the few people who withdrew consent: no search finds them.
 """
@@ -95,7 +94,8 @@ class Verification(Service["Book"]):
     def compare_with_face(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str
     ) -> Comparison:
-        """Return whether the largest face of a picture is an enrolled face; tell the audit log.
+        """Return whether the largest face of a picture matches an enrolled face; report it to the
+        audit log.
 
         `faceid` is that of the enrolled face. Raises FaceNotFound if it is not there, or has no
         template of the tenant's model. Raises Unusable if the picture cannot be read or shows no
@@ -108,7 +108,7 @@ class Verification(Service["Book"]):
     def compare_faces(
         self, tenant: Tenant, faceid: str, other_faceids: Sequence[str]
     ) -> SimilarFaces:
-        """Return how alike a face is to each of some others, before they are taken for one person.
+        """Return the similarity of a face to each of some others, before they are merged.
 
         All others are in the answer, in the order of `other_faceids`, however little they are
         alike. Left out are those that are not there, or have no template of the tenant's model. If
@@ -148,7 +148,7 @@ class Verification(Service["Book"]):
     def compare_pictures(
         self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules
     ) -> Comparison:
-        """Return whether the largest faces of two pictures are one person's; tell the audit log.
+        """Return whether the largest faces of two pictures match; report it to the audit log.
 
         Raises Unusable if a picture cannot be read or shows no face.
         """
@@ -203,7 +203,7 @@ class Verification(Service["Book"]):
         return fit_similarity(similarity, match=pair.match)
 
     def find_faces_of_person(self, tenant: Tenant, probe: Probe) -> list[str]:
-        """Return the ids of all faces that are this person, who asks what is stored of them.
+        """Return the ids of all faces of a person who requests their stored data.
 
         `probe` is the person's face, of a picture. Several faces of the book may be the same person
         without anybody's knowing. Restricted faces, whose data may only be stored, are in no
@@ -261,7 +261,8 @@ class Verification(Service["Book"]):
         *,
         excluded_faceid: str | None = None,
     ) -> bool:
-        """Return whether a newcomer, whom no search found, is somebody who withdrew consent.
+        """Return whether a newcomer, for whom no search found a match, is a person who withdrew
+        consent.
 
         Less likeness than a match needs is enough. For a mistake leaves one stranger out of the
         book, while a miss keeps somebody who said no. The parameters are those of `find_withdrawn`.
@@ -284,7 +285,7 @@ class Verification(Service["Book"]):
         ended_records: EndedRecords,
         strangers: Mapping[str, Consent | None],
     ) -> dict[str, bool]:
-        """Return which of these strangers are people who withdrew consent, by all their pictures.
+        """Return the strangers who, by all their pictures, are people who withdrew consent.
 
         Those who are have an entry: whether the likeness is so high that the stranger is to be
         erased. If not, it is only kept from becoming a regular or getting a name. `strangers` has
@@ -344,7 +345,8 @@ class Verification(Service["Book"]):
         probe: NDArray[np.float32],
         quality: float | None,
     ) -> None:
-        """Raise ConsentMissing if one who withdrew consent is to be enrolled without a new yes.
+        """Raise ConsentMissing if a person who withdrew consent is to be enrolled without a new
+        consent.
 
         `probe` is the face that is to be enrolled, as a unit vector, and `quality` its picture's.
         `consent` is its record of consent, if any. `_require_newer` raises ConsentOlder if that was

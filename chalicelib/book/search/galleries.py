@@ -68,7 +68,8 @@ class Galleries:
             return sum(gallery.hot_bytes for gallery in self._galleries.values())
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        """Return who is most like each of the request's probes, of all stored before this call."""
+        """Return the faces most similar to each of the request's probes, among all stored before
+        this call."""
         require_probes(request.probes, request.limit)
         view = self.read_current(tenant, request.model, searched=True, seq=request.seq).view
         with count_stage("scan"):
@@ -95,7 +96,7 @@ class Galleries:
             return self._find_gallery(key, wanted_seq) or self._load_gallery(key, wanted_seq)
 
     def let_go(self, tenant: str) -> None:
-        """Let go of a tenant's galleries, and so of what they hold of faces that were erased."""
+        """Release a tenant's galleries, and with them the data of erased faces."""
         with self._lock:
             for key in [key for key in self._galleries if key[0] == tenant]:
                 del self._galleries[key]

@@ -357,14 +357,15 @@ class Gallery:
 
     @property
     def is_long(self) -> bool:
-        """True if so many faces came or went that a new segment would make searches faster."""
+        """True if so many faces were added or removed that a new segment would make searches
+        faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
         most_gone = max(limit, len(view.base_group) // 2)
         return view.tail.rows > limit or self._base_faces_gone > most_gone
 
     def is_slow_at(self, seq: int) -> bool:
-        """Tell if a copy of the gallery that is loaded now is likely to be faster.
+        """Tell whether a freshly loaded copy of the gallery is likely to be faster.
 
         It is if the tail is long, and so many changes came since this one was loaded. `seq`: the
         number of the latest change.

@@ -1,4 +1,5 @@
-"""Which process searches a gallery: this one, or the search function. Both answer alike.
+"""Routing of a gallery's searches, to this process or to the search function. Both give the same
+answer.
 
 Small galleries are searched in the process that asks: a call of the search function takes longer
 than a search in a few thousand faces, and is a run of its own.

@@ -1,5 +1,5 @@
-"""The writes that a sighting needs: one face in a camera's picture (a capture), resolved to a face
-of the book or to nobody.
+"""The writes of a sighting: one face in a camera's picture (a capture), with or without a match in
+the book.
 
 A transaction requires that its face is the capture's next one: condition STEP. So a capture that is
 delivered twice, or cut off anywhere, continues where it stopped and repeats nothing.
@@ -155,7 +155,7 @@ def _sighting_actions(
 
 
 def resolution_update(open_sighting: OpenSighting, capture_after: Capture) -> Update:
-    """Return the update that stores in a capture (a camera's picture) whose one of its faces is.
+    """Return the update that stores the match of one of a capture's faces in it.
 
     Storage refuses it if another worker has stored this face meanwhile (condition STEP). If nothing
     may be kept of somebody on the picture, the same update deletes the detected faces (field
@@ -259,7 +259,7 @@ def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -
 
 
 def parking_update(tenant: str, capture: Capture, reason: str) -> Update:
-    """Return the update that parks a capture: nobody tries it again by itself.
+    """Return the update that parks a capture: it is not retried automatically.
 
     It requires that others have not gone on with it or erased it: condition STEP.
     """

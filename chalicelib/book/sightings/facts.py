@@ -74,7 +74,7 @@ class SightingSearch:
     """By the gallery's seq, the result of all steps, if the searches themselves found nobody."""
 
     def find(self, groups: DefaultGroups) -> Recognised:
-        """Return the face that the sighting is, with its visits; or nobody.
+        """Return the match of the sighting, with its visits; or None.
 
         `groups` are the tenant's strangers and regulars, as read just before, with the face model
         that is searched. Raises WrongModel if the picture was embedded with another one. The search
@@ -96,7 +96,7 @@ class SightingSearch:
         return known_result or self._search()
 
     def decision_of(self, recognised: Recognised) -> Decision | None:
-        """Return the decision that found nobody; None: somebody said so."""
+        """Return the decision that found no match; None if a person decided it."""
         return recognised.decision if self.open_sighting.instead is None else None
 
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
@@ -206,7 +206,7 @@ class FactReader(Service["Book"]):
     def read_facts(
         self, open_sighting: OpenSighting, search: SightingSearch, new_face: Face
     ) -> SightingFacts | UnrememberedSighting:
-        """Find out whose face a sighting shows, and return all that is needed to store it.
+        """Find the match of a sighting, and return everything needed to store it.
 
         The facts tell of a face of the book, which a person named or `search` found. If nobody is
         found, they tell of `new_face`, a stranger that has neither number nor pictures yet. If the
@@ -267,7 +267,7 @@ class FactReader(Service["Book"]):
     def is_withdrawn(
         self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords
     ) -> bool:
-        """Return whether a sighting is of somebody who withdrew consent, so that nothing is kept.
+        """Return whether a sighting is of a person who withdrew consent, so that nothing is kept.
 
         `recognised` has the face that a search found, the rival, or nobody. A rival with a record
         of consent is believed: False. A rival whom people named or enrolled loses only to somebody
@@ -300,7 +300,7 @@ class FactReader(Service["Book"]):
         return score > rival_score
 
     def read_again(self, before: SightingFacts) -> SightingFacts:
-        """Return once more what is needed to make a new face of a sighting, as it stands by now.
+        """Read again what is needed to make a new face from a sighting, in its current state.
 
         It is called since others have written meanwhile. `before` is what was read the last time.
         Reading the groups raises TenantNotFound. Raises GalleryMoved, so that all begins anew, if

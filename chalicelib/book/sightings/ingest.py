@@ -147,7 +147,7 @@ class Ingest(Service["Book"]):
     def resolve_capture(
         self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False
     ) -> Capture:
-        """Say of each face of a capture whose it is, unless that is done; return the capture then.
+        """Match each face of a capture, unless that is done; return the resolved capture.
 
         A capture is a camera's picture. A second call changes nothing that is stored: it goes on
         after the last resolved face. `is_repeat` is True if another worker may have died of this

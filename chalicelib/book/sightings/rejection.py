@@ -301,7 +301,8 @@ class Rejection(Service["Book"]):
     def best_first(
         self, tenant: Tenant, face_visits: FaceVisits, visit: Iterable[Observation]
     ) -> list[Observation]:
-        """Return sightings by their pictures' quality, if it can be said of each who it is instead.
+        """Return the sightings, best picture first, after a check that each can be assigned to
+        another person.
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
@@ -652,7 +653,7 @@ class Rejection(Service["Book"]):
         gift: Reassignment,
         request: RequestId | None = None,
     ) -> Reassigned:
-        """Give the visit that a sighting is of to somebody else.
+        """Assign the visit of a sighting to another person.
 
         Called again, continue after a crash.
 
@@ -679,7 +680,7 @@ class Rejection(Service["Book"]):
     def answer_gift_again(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]
     ) -> Reassigned:
-        """Answer what was given, as it is now: somebody may have taken it back.
+        """Return the assigned visit in its current state: it may have been taken back.
 
         `progress`: what was stored of it.
         """
@@ -1123,7 +1124,7 @@ def _is_by_hand(face: Face) -> bool:
 
 
 def has_only_a_name(face: Face) -> bool:
-    """Return whether nobody noted anything of the face but a name, so that it can go without a
+    """Return whether the face has no notes but a name, so that it can be removed without a
     trace."""
     return face == replace(face, **{**BLANK, "name": face.name}, face_set="", merges=0, moving="")
 

@@ -1,4 +1,4 @@
-"""Who was seen when: the timeline of a face with its pictures, and lists of arrivals, newest first.
+"""Sightings: the timeline of a face with its pictures, and lists of arrivals, newest first.
 
 A face's visits (domain/rules/visits) tell when its arrivals began, ended, and which one it is. They
 keep those of the last hundred days or so, and go with the face. Older ones, and those of deleted
@@ -231,7 +231,7 @@ class ArrivalBook(Service["Book"]):
         *,
         choice: Only | None = None,
     ) -> ListPage[FaceArrival]:
-        """Return the arrivals that began in the span and whose first sighting the filter takes,
+        """Return the arrivals that started in the span and whose first sighting passes the filter,
         newest first.
 
         A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even
@@ -544,8 +544,7 @@ _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 
 class Reviews(Service["Book"]):
-    """The questions that the book asks people: uncertain matches, and strangers who became
-    regulars."""
+    """The open questions to people: uncertain matches, and strangers who became regulars."""
 
     def read_page(
         self,
@@ -570,7 +569,7 @@ class Reviews(Service["Book"]):
         )
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
-        """Return the ids of the sightings of a time whose match waits for a review."""
+        """Return the ids of a time's sightings whose match waits for a review."""
         between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
         return {
             review.sighting_id

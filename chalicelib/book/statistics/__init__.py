@@ -1,4 +1,4 @@
-"""Who came when, and how often? Every observation is recorded once and counted by hour and day.
+"""Statistics of visits: every observation is recorded once, and counted by hour and day.
 
 statistics: numbers, lists and the recorder. Inside: days (and their seals), calendar, arrivals
 (totals, first ones).

@@ -87,7 +87,7 @@ class ArrivalReader(Service["Book"]):
         finds_first: bool = False,
         takes_old: bool = False,
     ) -> Begun:
-        """Return the arrivals that begin in a span.
+        """Return the arrivals that start in a span.
 
         An arrival is made of sightings of a face that follow each other closely. `follows` has
         later days read, too, until they end and their faces came again. `finds_first` has earlier
@@ -141,7 +141,7 @@ class ArrivalReader(Service["Book"]):
 
 
 class Begun(Struct, frozen=True, dict=True):
-    """The arrivals that were read for a span, of which those count that begin in it.
+    """The arrivals read for a span, of which only those that start in it count.
 
     An arrival is a row of the arrays in `arrivals`; methods take and return the rows' numbers. An
     erased person has no id. Each of its rows has a mark instead, a text that says what still counts
@@ -163,7 +163,7 @@ class Begun(Struct, frozen=True, dict=True):
     present_groups: dict[str, str | None] = field(default_factory=dict)
 
     def select_rows(self, wanted: ObservationFilter) -> NDArray[np.intp]:
-        """Return the rows that begin in the span and whose first sighting the filter takes.
+        """Return the rows that start in the span and whose first sighting passes the filter.
 
         The filter asks for camera, labels, face and group. The group is asked last and of few rows,
         since that of a stranger who got a name since has to be read (`list_groups`).
@@ -192,7 +192,7 @@ class Begun(Struct, frozen=True, dict=True):
         return self._list_begins(self.select_rows(EVERYTHING))
 
     def list_groups(self, rows: NDArray[np.intp]) -> Values:
-        """Return the group of each row, as indexes, and the names that these stand for.
+        """Return the group of each row, as indexes, and the names for these indexes.
 
         It is the group that the face had then. A stranger who got a name since counts in the group
         of now. Of an erased stranger, the mark says the last group. For example, [0, 1, 0] and
@@ -281,7 +281,7 @@ class Begun(Struct, frozen=True, dict=True):
         return max(first_ms, milliseconds(now) - kept_days * DAY_MS)
 
     def list_values(self, rows: NDArray[np.intp], split: Split | None) -> Values:
-        """Return the value of each row by a split, as indexes, and the names that these stand for.
+        """Return the value of each row by a split, as indexes, and the names for these indexes.
 
         A split is what arrivals are divided by. By camera, [0, 1, 0] and ("door", "till") are three
         arrivals, of which two began at the door. Without a split, all have the value "".
@@ -302,7 +302,7 @@ class Begun(Struct, frozen=True, dict=True):
         return value_of_dimension[arrivals.dimension[rows]], names
 
     def list_kinds(self, rows: NDArray[np.intp], is_first: NDArray[np.bool_]) -> Values:
-        """Return the kind of each row's visit, as indexes, and the names that these stand for.
+        """Return the kind of each row's visit, as indexes, and the names for these indexes.
 
         It is staff, new, returning or known (VisitKind). `is_first` tells of each row whether it is
         its face's first.

@@ -194,7 +194,7 @@ class Seal(Struct, frozen=True):
     has_erased_staff: bool = False
 
     def may_hold(self, faceids: Iterable[str]) -> bool:
-        """Tell if the day may have observations of one of these faces; False is sure.
+        """Return whether the day may have observations of one of these faces; False is certain.
 
         The seal has a hash of two bytes of each of the day's faces, and two faces may share one.
         """
@@ -230,7 +230,7 @@ class Seal(Struct, frozen=True):
         return self.pieces == local.pieces_of(self.day)
 
     def is_due(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
-        """Return whether the day is to be sealed anew."""
+        """Return whether the day has to be sealed again."""
         return not self.is_valid(observed_days, local, now)
 
     def was_ahead(self, now: datetime) -> bool:
@@ -262,7 +262,7 @@ def utc_days_of(pieces: Sequence[Piece]) -> range:
 
 
 class Seals(Service["Book"]):
-    """The seals of local days: their counts, stored, so that nobody counts observations again."""
+    """The seals of local days: their stored counts, so that observations are not counted again."""
 
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
         return parse_optional(

@@ -123,8 +123,8 @@ class ClosedPeriods(Service["Book"]):
 
 
 def parse_closed(item: Item) -> _Statement | None:
-    """Read what a closed period's item says; None: it is damaged, or of a newer version that says
-    it otherwise."""
+    """Parse the item of a closed period; None if it is damaged, or in the form of a newer
+    version."""
     try:
         return msgspec.json.decode(str(item.get("document")), type=_Document).statement
     except msgspec.MsgspecError:

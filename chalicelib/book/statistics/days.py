@@ -250,13 +250,13 @@ class ObservedSpan(Struct):
         return all(day in self.seals for day in self.local.days(part))
 
     def list_days_without(self, kind: ObservationKind) -> set[int]:
-        """Return the local days whose seals say that they have no observation of a kind."""
+        """Return the local days without observations of a kind, by their seals."""
         counts = {day: seal.count_kind(kind) for day, seal in self.seals.items()}
         # None: the seal does not say. Else it is (of this kind, of all kinds).
         return {day for day, count in counts.items() if count is not None and not count[0]}
 
     def is_rare(self, utc_day: int, kind: ObservationKind) -> bool:
-        """Return whether few observations of a sealed UTC day are of a kind: one in four, or fewer.
+        """Return whether at most one in four observations of a sealed UTC day is of a kind.
 
         Then the caller finds them in the day's columns (all observations in one object), rather
         than by reading each.
@@ -743,7 +743,7 @@ EXPIRY_SAME = "expiry-same"
 
 
 class ObservationExpiry(Service["Book"]):
-    """The end of observations: they go by whole UTC days, the days by which they are stored."""
+    """Expiry of observations, which are deleted by whole UTC days, as they are stored."""
 
     def list_due(
         self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]

@@ -119,7 +119,7 @@ class Answer(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """A question to the statistics: what to count, in which time, by what it is divided.
+    """A query of the statistics: what to count, in which time, and the split.
 
     An arrival, which begins a visit, is in the camera, group and labels of its first sighting. A
     person is counted once for each value of the split with which one of their arrivals began. If
@@ -346,7 +346,7 @@ class Statistics(Service["Book"]):
     def count_totals(
         self, tenant: Tenant, span: Span, observation_filter: ObservationFilter, uncertain: Set[str]
     ) -> Totals:
-        """Count the arrivals (visits that began in a span), and their people, groups and kinds.
+        """Count the arrivals (visits that started in a span), and their people, groups and kinds.
 
         An arrival counts if the filter takes its first sighting. `uncertain` has the ids of
         sightings whose match waits for somebody's review. Days that are being counted again after a
@@ -382,7 +382,7 @@ class Statistics(Service["Book"]):
         return len(old_days)
 
     def count_arrivals_of_cameras(self, tenant: Tenant, span: Span) -> tuple[Amounts, Amounts]:
-        """Count arrivals (visits that began in the span) of people whom we know, and of staff.
+        """Count arrivals (visits that started in the span) of known people, and of staff.
 
         Known are those in a group other than strangers, without staff. Each of the two counts is by
         local hour and camera.
@@ -460,7 +460,7 @@ class Statistics(Service["Book"]):
         return None
 
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
-        """Return the tenant's local days on which nobody was seen, as on Sundays, ascending.
+        """Return the tenant's local days without any visitor, such as Sundays, ascending.
 
         Days are counted since 1970, and are of the last 200 (LOOKED_BACK). Days before the first on
         which somebody was seen are left out. Today counts as empty until somebody comes.
@@ -524,7 +524,7 @@ class Statistics(Service["Book"]):
             self._store_part(tenant, part)
 
     def request_seals(self, tenant: Tenant, utc_days: Collection[int], *jobs: str) -> None:
-        """Ask for a job that seals (counts and stores) changed days anew, if these are many.
+        """Request a job that seals (counts and stores) changed days again, if these are many.
 
         Few days need none: each question counts them anew. `jobs`: names of others of the hourly
         sweep that are to run before; with any, the request is made in each case.

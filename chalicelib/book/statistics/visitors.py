@@ -1,4 +1,4 @@
-"""Which visitor is staff, known, new or returning: every figure of visits takes it from here.
+"""Classification of visitors as staff, known, new or returning, for every figure of visits.
 
 - staff: people in a group that is marked as staff now, for all visits; and visits under its name
 - known: people in any other group but `stranger`; a regular is one of them, in the group `regular`
@@ -48,7 +48,7 @@ MOST_READ = 500
 
 
 class Staff(Struct, frozen=True):
-    """The people who work in the shop, and so are no visitors.
+    """The people who work in the shop, and so do not count as visitors.
 
     `groups`: names of the groups that are marked so; `faces`: ids of those in them.
     """
@@ -120,12 +120,13 @@ def _find_visit_begin(visits: Visits, observation: Observation) -> int:
 
 
 class Visitors(Service["Book"]):
-    """The answer for all lists and counts who is a visitor, or staff, restricted or erased."""
+    """The rule, for all lists and counts, which people are visitors, staff, restricted or
+    erased."""
 
     def hide_restricted(
         self, tenant: Tenant, observations: Sequence[Observation], restricted: Collection[str]
     ) -> list[Observation]:
-        """Return observations as lists show them, where nothing tells whose restricted faces' are.
+        """Return observations as lists show them, without the identity of restricted faces.
 
         `restricted` has the ids of such faces, which are kept and used for nothing. Their
         observations keep time, camera and group, so a list has as many as its totals count. They
@@ -176,7 +177,7 @@ class Visitors(Service["Book"]):
         return item is not None and item["group"] == RESTRICTED
 
     def read_staff(self, tenant: Tenant) -> Staff:
-        """Read who is staff now: the people in groups that are marked as staff."""
+        """Return the current staff: the people in groups that are marked as staff."""
         groups = [group for group in self.services.groups.list_all(tenant) if group.staff]
         group_ids = {group.id for group in groups}
         faceids = list_in_groups(self.services.items, tenant.name, group_ids)

@@ -105,7 +105,7 @@ class _Mount(NamedTuple):
     options: set[str]
 
     def has_cgroups_of(self, controllers: str) -> bool:
-        """Tell whether the cgroups of these controllers, "cpu,cpuacct" say, are mounted here.
+        """Tell whether the cgroups of these controllers, such as "cpu,cpuacct", are mounted here.
 
         Version 1 has a mount for each of them, named in its options. Version 2 has one for all, and
         a process's cgroup names none ("").

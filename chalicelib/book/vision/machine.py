@@ -26,7 +26,7 @@ Changed = TypeVar("Changed")
 
 
 class Work(Struct, Generic[Answer], frozen=True):
-    """Parts that do not depend on each other, and what joins their answers into the work's own.
+    """Independent parts of a computation, and the function that joins their results.
 
     Nothing is done when a work is made. `CpuSlots.do_works` calls the parts side by side, and then
     `join` with what they returned, in their order.
@@ -36,7 +36,7 @@ class Work(Struct, Generic[Answer], frozen=True):
     join: Callable[[list[Any]], Answer]
 
     def then(self, change: Callable[[Answer], Changed]) -> Work[Changed]:
-        """Return a work of the same parts, whose answer is what `change` makes of this one's."""
+        """Return a work of the same parts whose result is passed through `change`."""
         return Work(self.parts, join=lambda answers: change(self.join(answers)))
 
 
@@ -226,7 +226,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def read_resident_bytes() -> int:
-    """Return the process's resident memory; 0 if the system does not tell."""
+    """Return the process's resident memory; 0 if the system does not report it."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -234,8 +234,8 @@ def read_resident_bytes() -> int:
 
 
 def read_held_bytes() -> int:
-    """Return the process's memory that the system cannot take back, as it can mapped files; 0 if it
-    does not tell."""
+    """Return the process's memory that the system cannot reclaim, unlike mapped files; 0 if it is
+    not reported."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:

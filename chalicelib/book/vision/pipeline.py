@@ -167,7 +167,8 @@ class FacePipeline:
         return np.asarray(embeddings)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        """Return how well each face can be recognised, by what its mask, if any, leaves bare."""
+        """Return how well each face can be recognised, by the part that a mask, if any, leaves
+        visible."""
         with self._slots.take_slot():
             (qualities,) = self._do_works("quality", self._plan_qualities(image, faces))
             return self._rate_masked(image, faces, qualities)
@@ -217,7 +218,7 @@ class FacePipeline:
             return crop.make_thumbnail(Image.fromarray(image), side_px)
 
     def hide_faces(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
-        """Return the whole picture as JPEG in which nobody can recognise these faces."""
+        """Return the whole picture as JPEG with these faces made unrecognisable."""
         with self._slots.take_slot(), count_stage("crop"):
             return crop.hide_faces(image, boxes)
 
@@ -498,7 +499,7 @@ class _LastPicture(threading.local):
         self._known = _Known()
 
     def recall(self, image: NDArray[np.uint8]) -> _Known:
-        """Return what is known of this picture; what was known of another is forgotten."""
+        """Return the results kept for this picture, and drop those of another one."""
         if self._image is None or self._image() is not image:
             self._known = _Known()
             self._image = weakref.ref(image, self._known.forget)

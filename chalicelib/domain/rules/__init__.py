@@ -1,1 +1,1 @@
-"""How is decided? The rules of the visitor book, without IO."""
+"""Decision rules of the visitor book, without IO."""

@@ -1,4 +1,4 @@
-"""States of a camera: which of them need somebody, and which of several is told.
+"""States of a camera: which ones need attention, and which of several is reported.
 
 The box beside a camera names what it finds in its heartbeats (`status.trouble`, troubles.py of the
 uploader). What its silence and an error without a name mean is decided here.
@@ -23,7 +23,7 @@ trouble ends it."""
 
 
 class Need(StrEnum):
-    """A word for how much a camera in a state needs somebody."""
+    """Degree to which a camera in a state needs attention."""
 
     BLIND = "blind"
     """Nobody is recognised."""
@@ -33,8 +33,8 @@ class Need(StrEnum):
 
 
 class CameraState(Struct, frozen=True):
-    """A state of a camera. Its words are `camera.NAME` of domain/languages, or of the console if it
-    needs nobody."""
+    """A state of a camera. Its text is `camera.NAME` of domain/languages, or of the console if it
+    needs no attention."""
 
     name: str
     need: Need
@@ -72,15 +72,15 @@ TROUBLES = tuple(name for name, state in STATES.items() if state.need is not Nee
 
 
 class Trouble(NamedTuple):
-    """A camera's trouble, by a name of TROUBLES. `is_blind`: it recognises nobody."""
+    """A camera's problem, by a name of TROUBLES. `is_blind`: recognition is impossible."""
 
     name: str
     is_blind: bool
 
 
 def is_view_changed(camera: Camera) -> bool:
-    """Return whether its box says that it shows something else than usual, and nobody has said
-    since then that it is right.
+    """Return whether the box reports that the camera's view has changed, and no person has
+    confirmed it since.
 
     The box says with it which word it has heard last.
     """
@@ -94,7 +94,7 @@ def is_muted(camera: Camera, now: datetime) -> bool:
 
 
 def choose_trouble(camera: Camera, silence: str | None, now: datetime) -> Trouble | None:
-    """Return what is wrong with a camera, the worst of several; None: nothing is, or it is off.
+    """Return a camera's worst problem; None if it has none, or is disabled.
 
     `silence`: `silent` or `quiet`, if it should have been heard (book/cameras). Of a camera that
     gives nothing, a box that is heard itself says why: `its password is refused` is more than
@@ -133,7 +133,7 @@ def _name_by_box(camera: Camera) -> str | None:
 
 
 def note_trouble(camera: Camera, trouble: Trouble | None, now: datetime) -> Camera:
-    """Return a camera with what is wrong with it now, and since when something is, or nothing.
+    """Return a camera with its current problem and the time since when it has one, or with none.
 
     A trouble that becomes another one goes on.
     """
@@ -143,7 +143,7 @@ def note_trouble(camera: Camera, trouble: Trouble | None, now: datetime) -> Came
 
 
 def judge_anew(camera: Camera, trouble: Trouble | None, now: datetime) -> Camera:
-    """Return a camera with what is noted of its trouble when it is looked at again.
+    """Return a camera with its current problem recorded, and marked to be reported if it is due.
 
     It is to be told if `told_trouble` is another one then: once it has lasted for TOLD_AFTER.
     """

@@ -1,10 +1,10 @@
-"""By which of its pictures is a face compared? The others are spare: kept as examples, until one of
-those goes.
+"""The choice of the pictures by which a face is compared. The others are spare: they are kept as
+examples, and one replaces a chosen picture that is deleted.
 
-Of more than MAX_COMPARED the ones stay whose mean is nearest to the mean of all: so little is lost
-by the others (docs/decisions/0093). A picture that somebody gave to a name without having seen the
-face may be anybody's. It comes as a spare one, and stays one as long as it does not look like the
-others, so that it spoils no mean.
+If there are more than MAX_COMPARED, the chosen ones are those whose mean is nearest to the mean of
+all: so little is lost with the others (docs/decisions/0093). A picture that was added to a name
+without a look at the face may show anybody. It is added as a spare one, and stays one as long as it
+does not look like the others, so that it spoils no mean.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Chooser(Struct, frozen=True):
-    """The rule by which a face's pictures are chosen that a search compares, by one model.
+    """The rule that chooses the pictures of a face that a search compares, by one model.
 
     A picture without a template of the model stays as it is.
     """

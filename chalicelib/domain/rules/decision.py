@@ -1,5 +1,5 @@
-"""How alike must two faces be to be one person? The score (cosine of two templates) that makes a
-match among so many searched faces, the gallery.
+"""The match decision: the score (cosine of two templates) from which on two faces are one person,
+given the size of the searched gallery.
 
 Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of
 enrolled faces searched.
@@ -61,7 +61,8 @@ NO_ADDITION: Points = ((0.0, 0.0),)
 
 
 class MaskRule(Struct, frozen=True, eq=False):
-    """Rule that tells whether a face wears a mask, and how a mask changes what a pair needs.
+    """Rule that detects whether a face wears a mask, and the effect of a mask on a pair's
+    threshold.
 
     `weights`: (dimensions + 1,) float32: a factor for each number of a template, and a constant.
     They add up to a "mask value", near 0 for a bare face and near 1 for one in a mask. `least`: the
@@ -84,7 +85,7 @@ class MaskRule(Struct, frozen=True, eq=False):
     both: Points
 
     def find_masked(self, faces: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Tell of each unit template (n, dimensions) whether its face wears a mask."""
+        """Return for each unit template (n, dimensions) whether its face wears a mask."""
         import numpy as np
 
         return np.asarray(self._compute_mask_values(faces) >= self.least)
@@ -99,7 +100,7 @@ class MaskRule(Struct, frozen=True, eq=False):
         others: NDArray[np.float32],
         demands: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return what masks add to the threshold, the score that a pair needs: mostly less than 0.
+        """Return what masks add to a pair's threshold, mostly less than 0.
 
         Strangers in masks score lower than bare ones, so a lower score says as much. `faces` and
         `others` have a unit template in each row, n and m of them; all else is of pairs, (n, m).
@@ -134,7 +135,8 @@ class MaskRule(Struct, frozen=True, eq=False):
 
 
 class Population(Struct, frozen=True, eq=False, dict=True):
-    """A fixed cohort of nobody's templates: by it, each pair of faces has a demand.
+    """A fixed cohort of templates that are of no real person: by it, each pair of faces has a
+    demand.
 
     The demand is what is added to the pair's threshold: more if many people resemble the two.
 
@@ -182,7 +184,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         return by_centring + excess[:, None] + others_excess
 
     def compute_demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-        """Return the demand of two unit templates: what is added to their threshold."""
+        """Return the demand of two unit templates: the addition to their threshold."""
         return float(self.compute_demands(one[None], other[None])[0, 0])
 
     def bound_demands(self, faces: NDArray[np.float32]) -> list[float]:
@@ -487,7 +489,7 @@ class ImpostorCurve(Struct, frozen=True):
         return measured if measured > self.tail_fmr else max(measured, of_tail)
 
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
-        """Return the score that a match needs among so many searched faces.
+        """Return the threshold of a match among this many searched faces.
 
         A stranger's search then finds somebody with a chance of `fpir_target` at most. So each of N
         faces may match with a chance of 1 - (1 - fpir_target)^(1/N). With 0.003 and 1,000 faces
@@ -523,13 +525,13 @@ class ImpostorCurve(Struct, frozen=True):
 
 
 def anchor_threshold(curve: ImpostorCurve) -> float:
-    """Return the score with its given pictures that a face asks of what it learns."""
+    """Return the score with a face's given pictures from which on the face may learn a picture."""
     return curve.identify_threshold(ANCHOR_GALLERY)
 
 
 class StrangerThresholds(NamedTuple):
     """The thresholds for the mean of the scores, less their demands, of all pictures of a stranger
-    with somebody who withdrew.
+    with a person who withdrew.
 
     `kept_back`: from there on nobody makes more of the stranger. `forgotten`: from there on it is
     erased with its visits.
@@ -556,13 +558,13 @@ class OperatingPoint(Struct, frozen=True):
         return min(usual + demand, max(usual, SAME_PICTURE))
 
     def find_newcomer_threshold(self, gallery_size: int) -> float:
-        """Return the score less its demand from which on a newcomer is one of so many who
-        withdrew."""
+        """Return the threshold, for a score less its demand, at which a newcomer matches one of
+        this many people who withdrew."""
         fpir = max(self.fpir_target, NEWCOMER_FPIR)
         return self.curve.identify_threshold(max(gallery_size, NEWCOMER_GALLERY), fpir)
 
     def find_stranger_thresholds(self, pictures: int, gallery_size: int) -> StrangerThresholds:
-        """Return the scores from which on a stranger is taken for somebody who withdrew consent.
+        """Return the thresholds at which a stranger is matched to a person who withdrew consent.
 
         `pictures` is how many the stranger has, and `gallery_size` how many people withdrew. A
         stranger who is kept back stays in the book, but becomes no more. One who is forgotten loses
@@ -647,7 +649,8 @@ class Verdict(Struct, frozen=True):
 
     @property
     def shortfall(self) -> float:
-        """By how much the score misses the threshold: infinite if nobody was near enough."""
+        """The difference by which the score misses the threshold; infinite if no candidate was near
+        enough."""
         score = self.decision.score
         return math.inf if score is None else self.decision.threshold - score
 
@@ -662,7 +665,8 @@ def judge_in_visit(
     gallery_size: int,
     condition: str | None = None,
 ) -> Verdict:
-    """Return whether a probe is a candidate whom the same camera surely saw just before or after.
+    """Return whether a probe matches a candidate whom the same camera surely saw just before or
+    after.
 
     Only the few faces seen then are in question, so the threshold is that of so small a gallery.
     `demand` is added to it, since many people resemble the two. `same_track` tells whether both are

@@ -1,8 +1,8 @@
-"""Of which place was a camera a door, minute by minute?
+"""The assignment of doors (cameras) to places, minute by minute.
 
-A door counts for the place that it belonged to at that minute, whatever is set up today. A change
-holds from the next minute on. A minute that no place had is of none. But a new place begins with
-what its doors counted before they first were doors.
+A door counts for the place that it belonged to at that minute, whatever is configured today. A
+change applies from the next minute on. A minute without a place counts for none. But a new place
+includes what its doors counted before they first were doors.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def map_doors(arrangement: Arrangement, within: Span) -> dict[str, dict[str, lis
 
 
 def arrange(before: Arrangement, places: Sequence[Place], now: datetime) -> Arrangement:
-    """Return these places in the stead of those before, with what that changes of their doors."""
+    """Return these places in place of the former ones, with the changes of their doors."""
     now_ms, at_ms = milliseconds(now), _find_next_minute(now)
     known_ids = {place.id for place in before.places}
     former, present = _map_doors(before.places), _map_doors(places)

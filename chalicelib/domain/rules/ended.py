@@ -20,7 +20,7 @@ from chalicelib.domain.observations import CameAgain, ObservationFilter, Split
 
 
 class Unit(IntEnum):
-    """A time that counts a person once. A week begins on one of three days."""
+    """A period in which a person counts once. A week starts on one of three days."""
 
     HOUR = 1
     DAY = 2
@@ -131,7 +131,7 @@ class Mark(NamedTuple):
 
     @property
     def without_units(self) -> Mark:
-        """Return the mark of what counts the person nowhere."""
+        """Return the mark for observations that count the person in no period."""
         nowhere = _LETTER_OF_SUM[0] * _COUNT
         rest = self.text[_AGAIN:_FIRST] + _NO + self.text[_LAST_GROUP:]
         return self._replace(text=nowhere + rest)
@@ -187,17 +187,17 @@ def was_staff(text: str) -> bool:
 
 
 def takes_mark(wanted: ObservationFilter, text: str) -> bool:
-    """Return whether a filter takes an observation, as far as its mark says."""
+    """Return whether an observation passes a filter, as far as its mark shows."""
     return not (wanted.without_staff and was_staff(text))
 
 
 def takes_row(wanted: ObservationFilter, faceid: str, text: str) -> bool:
-    """Return whether a filter takes what is of a face, or of somebody who was erased."""
+    """Return whether a row of a face, or of an erased person, passes a filter."""
     return wanted.takes_face(faceid) and takes_mark(wanted, text)
 
 
 def is_first_visit(text: str) -> bool:
-    """Return whether a mark is of what began its person's first visit of all; "": it is none."""
+    """Return whether a mark is of the start of its person's first visit of all; "" is none."""
     return text[_FIRST:_LAST_GROUP] == _YES
 
 

@@ -1,4 +1,5 @@
-"""How many galleries does a process keep, and which of them need no process of their own?"""
+"""The memory of a process for galleries, and the size up to which a gallery needs no search
+function."""
 
 from __future__ import annotations
 
@@ -29,11 +30,11 @@ SHARE_OF_DISK = 0.9
 
 
 def share_memory(memory_mb: int) -> int:
-    """Return how many MiB of a function's memory galleries may take: two thirds of what it leaves
-    for them."""
+    """Return the MiB of a function's memory that galleries may take: two thirds of what is left for
+    them."""
     return max(0, (memory_mb - _WITHOUT_GALLERIES_MB) * 2 // 3)
 
 
 def measure_snapshot_memory(stored_bytes: int) -> int:
-    """Return the bytes of memory that it takes to make a whole snapshot of so many bytes."""
+    """Return the memory, in bytes, for the making of a whole snapshot of `stored_bytes`."""
     return stored_bytes * _SNAPSHOT_PERCENT // 100

@@ -1,4 +1,4 @@
-"""How somebody usually comes: on which weekdays, at which part of the day, how often, next. Pure.
+"""A person's usual visits: weekdays, part of the day, frequency, and the next one expected. Pure.
 
 A habit is said if it is certain. Most of the visits of the last weeks have it, somebody who comes
 by chance would hardly seem to have it, and the newer half of the visits has it, too. What is not
@@ -50,7 +50,7 @@ _PARTS = tuple(PartOfDay)
 
 
 class Habit(Struct, frozen=True):
-    """Way in which somebody usually comes. What is not certain is empty or None.
+    """A person's usual visits. What is not certain is empty or None.
 
     `weekdays`: from 0, Monday. `every_days`: usual days from one visit to the next. `next_day`: the
     day on which the next visit is expected, today or later. `visits_this_month`: visits that began
@@ -67,7 +67,7 @@ class Habit(Struct, frozen=True):
 
     @property
     def is_certain(self) -> bool:
-        """True if anything is said but the visits of this month."""
+        """True if it has anything but the visits of this month."""
         return self != self.leave_month()
 
     def leave_month(self) -> Habit:
@@ -76,7 +76,7 @@ class Habit(Struct, frozen=True):
 
 
 def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit:
-    """Return the habit that visits have: on which days and when somebody usually comes.
+    """Return the habit that visits show: on which days and when the person usually comes.
 
     `begins_ms` are the times when they began, in ms since 1970, oldest first. The last twelve weeks
     count, of each day the first visit. Too few visits, or too old ones, say nothing.

@@ -1,8 +1,8 @@
-"""How many people are inside a place, and when is it full?
+"""The number of people inside a place, and when the place is full.
 
-Inside are those who came in less those who went out since the shop opened, and never less than
-nobody. At closing it is nobody again. A shop that never closes begins anew at midnight. All is
-worked out from the minutes that are stored, so a late minute counts as if it had come in time.
+The people inside are the entries less the exits since the shop opened, and never less than 0. At
+closing the number returns to 0. A shop that never closes starts again at midnight. All is computed
+from the stored minutes, so a late minute counts as if it had come in time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Opening(Struct, frozen=True):
 
 
 class AppliedCorrection(NamedTuple):
-    """A correction, and by how much it changed what was counted until then."""
+    """A correction, and the amount by which it changed the count so far."""
 
     correction: Correction
     change: int
@@ -67,7 +67,7 @@ class Occupancy(Struct, frozen=True):
 
 
 def list_openings(open_hours: Set[int], local: LocalTime, span: Span) -> list[Opening]:
-    """List the openings that begin in a span of time, in order; the last one may go on.
+    """List the openings that start in a span of time, in order; the last one may go on.
 
     `open_hours` are the hours of the week in which the shop is open. If it never closes, an opening
     begins at each midnight.
@@ -171,6 +171,6 @@ def is_full_now(place: Place, inside: int) -> bool:
 
 
 def span_of_days(days: int, now: datetime) -> Span:
-    """Return the time in which all openings begin and go on that began in the last days."""
+    """Return the span of all openings that started in the last days."""
     now_ms = milliseconds(now)
     return Span(now_ms - days * HOURS_PER_DAY * HOUR_MS - LOOKS_BACK_MS, now_ms)

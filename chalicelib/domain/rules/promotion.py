@@ -1,5 +1,5 @@
-"""When does a stranger become a regular? After so many arrivals in such a period, which the tenant
-sets.
+"""The promotion of a stranger to a regular: after a number of arrivals within a period, both set by
+the tenant.
 
 The setting is PromotionSettings (domain/model). What follows for a face's group: `plan_group`
 (domain/rules/visits).

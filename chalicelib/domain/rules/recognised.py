@@ -1,5 +1,4 @@
-"""What callers are told of the faces of a picture: described, identified, ranked by likeness, or
-compared."""
+"""Results about the faces of a picture: described, identified, ranked by likeness, or compared."""
 
 from __future__ import annotations
 
@@ -119,7 +118,7 @@ class Probe(Struct, frozen=True, eq=False):
 
     @property
     def reason(self) -> str:
-        """Say why nobody may have been found for it; "" if its picture is good."""
+        """Return why the probe may have no match; "" if its picture is good."""
         if self.spoof or is_comparable(self.quality.total):
             return self.spoof
         return f"too poor to tell who it is, {self.quality.short_of(MIN_QUALITY)}"
@@ -202,7 +201,7 @@ class Similar(Struct, frozen=True):
 
 
 class RankingRequest(Struct, frozen=True, eq=False):
-    """A probe, and what is wanted of its ranking: the `max_entries` with a similarity of
+    """A probe, and the size of its ranking: the `max_entries` with a similarity of
     `least_similarity` or more.
 
     `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its
@@ -233,7 +232,8 @@ class Comparison(Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Say why the pair cannot be compared; "" if it can. The same picture twice always can."""
+        """Return why the pair cannot be compared; "" if it can. The same picture twice always
+        can."""
         if self.match:
             return ""
         return next((probe.reason for probe in self.probes if probe.reason), "")

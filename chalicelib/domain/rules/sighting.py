@@ -1,5 +1,5 @@
-"""What one sighting changes in the book: a sighting is one face in one picture (a capture) of a
-camera.
+"""The changes that one sighting makes in the book: a sighting is one face in one picture (a
+capture) of a camera.
 
 book/sightings/facts reads `SightingFacts`, `resolve_sighting` decides, book/sightings/changes makes
 actions of the `SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose
@@ -155,7 +155,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def why_unsearched(self) -> str:
-        """Say why nobody is searched for; "" if somebody is."""
+        """Return why no search is made; "" if one is."""
         if self.instead is Instead.NOBODY:
             return self.what_people_said
         is_said = self.right_faceid is not None or self.instead is Instead.NEW
@@ -163,7 +163,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def why_no_stranger(self) -> str:
-        """Say why a face that no search found is not remembered as a stranger; "" if it is.
+        """Return why a face without a match is not remembered as a stranger; "" if it is.
 
         The tenant or the camera may keep no strangers. Or the face wears a mask or is too small, or
         its picture is too poor.
@@ -192,7 +192,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def why_withdrawn(self) -> str:
-        """Say why nothing is kept of somebody whose record of consent has ended.
+        """Return why nothing is kept of a person whose record of consent has ended.
 
         Where strangers are forgotten, the words are those for any stranger: nobody can tell them
         apart.
@@ -200,7 +200,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return FORGOTTEN if self.tenant.forgets_strangers else UNKEPT
 
     def is_uncertain(self, decision: Decision | None) -> bool:
-        """Return whether a person should look at this match, since it may be somebody else.
+        """Return whether a person should review this match, since it may be false.
 
         `decision` is that of the match. If it is None or has no score, a person said who it is:
         False. With a threshold of 0.45 and a review margin of 0.05, scores from 0.45 to below 0.50
@@ -216,7 +216,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def what_people_said(self) -> str:
-        """Say what somebody said of the sighting; "" if nobody did."""
+        """Return what a person stated about the sighting; "" if nobody did."""
         if self.right_faceid is not None:
             return "somebody said that it is this face" if self.earlier_observation is None else ""
         return "" if self.instead is None else f"somebody said that it is {_SAID[self.instead]}"
@@ -228,7 +228,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
-        """Return what the capture stores of this face: whose it is, or why it is nobody's.
+        """Return the capture's record of this face: its match, or why there is none.
 
         `resolution` SKIPPED says that it is nobody's. Else `faceid` and `decision` say whose, and
         by which score. `reason` is why it is nobody's; without one, what people said of it is
@@ -281,7 +281,7 @@ class UnrememberedSighting(Struct, frozen=True):
 
 
 class LikenessScorer(Struct, frozen=True):
-    """The means to tell by a model how much a sighting looks like a face of the book."""
+    """Scores, by one model, of the likeness of a sighting and faces of the book."""
 
     curve: ImpostorCurve
     population: Population
@@ -352,7 +352,8 @@ def needs_views(found: Recognised, open_sighting: OpenSighting) -> bool:
 def choose_by_views(
     found: Recognised, found_by_views: Recognised, open_sighting: OpenSighting
 ) -> Recognised:
-    """Return the surer of two answers: `found` by the picture alone, or what all its views find.
+    """Return the more certain of two results: `found` by the picture alone, or the one of all its
+    views.
 
     Views are further pictures of the same face in the capture's file; their mean was searched for.
     Its answer counts under three conditions. A person enrolled the face, since means of two
@@ -468,7 +469,7 @@ class SightingFacts(Struct, frozen=True, dict=True):
 
     @property
     def tells_full(self) -> bool:
-        """Return whether an event says that a group is full: it does so once an hour."""
+        """Return whether to report in an event that a group is full, at most once an hour."""
         return self.full_group is not None and (
             self.full_reported_at is None
             or self.open_sighting.now - self.full_reported_at >= FULL_AGAIN_AFTER
@@ -476,7 +477,7 @@ class SightingFacts(Struct, frozen=True, dict=True):
 
     @cached_property
     def begins_arrival(self) -> bool:
-        """Return whether an arrival begins with the sighting."""
+        """Return whether the sighting starts an arrival."""
         return self.face_visits.visits.has_fewer_arrivals(self.plan.visits)
 
     @property
@@ -795,7 +796,7 @@ class Rejected(Struct, frozen=True):
 
 
 class Reassignment(Struct, frozen=True):
-    """The person to whom a visit is given instead.
+    """The person to whom a visit is assigned instead.
 
     `name`: of somebody new; `only`: these sightings of it, if any.
     """

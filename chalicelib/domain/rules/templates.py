@@ -1,5 +1,4 @@
-"""By what is a face found? Templates (embeddings as they are stored), the pictures that a face
-keeps, and face sets.
+"""Templates (embeddings as they are stored), the pictures that a face keeps, and face sets.
 
 The canonical form, in which templates are both stored and compared, is little-endian float16 of the
 unit embedding: half the bytes of float32, and rounding moves a cosine by less than 5e-4 (2^-11 a
@@ -17,7 +16,8 @@ or faces merged.
 
 A face set is several faces of a group, searched for by their mean. In the gallery it is one entry.
 Its id and its group hold a ".", which those of faces never do. An entry of the journal names the
-set of a face that leaves or changes, since the set changes with it."""
+set of a face that leaves or changes, since the set changes with it.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def vectors_of(vectors: Sequence[bytes]) -> NDArray[np.float32]:
 
 
 def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
-    """Return what a search compares of a face's templates: for each model the mean over its photos.
+    """Return the part of a face's templates that a search compares: for each model the mean over
+    its photos.
 
     A template is the embedding of one photo by one model. A single one of a model stays as it is.
     """
@@ -94,7 +95,7 @@ def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
 
 
 def of_model(templates: Sequence[Template], model: str) -> Template | None:
-    """Return the template by which a face with these is compared; None: it has none of the model.
+    """Return the template of the model by which a face is compared; None if it has none.
 
     Of several it is the mean.
     """
@@ -236,7 +237,8 @@ def remove_rejected_pictures(
     photo_ids: Set[str],
     model: str,
 ) -> tuple[Picture, ...]:
-    """Return the pictures that a face keeps when a sighting of it turns out to be somebody else's.
+    """Return the pictures that a face keeps when one of its sightings turns out to be another
+    person's.
 
     The sighting's photo goes; `photo_ids` are the ids that it may have in a face. So does each
     picture that the face learnt and that is more like the sighting than like the mean of the given
@@ -352,7 +354,7 @@ def face_set_of(face: Face) -> str:
 
 
 def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
-    """Return what the journal notes of a changed face; nothing if no search sees the change.
+    """Return the journal's entries of a changed face; none if searches are not affected.
 
     The journal lists the changes of the gallery, the faces that are searched. REPLACE notes that
     the face's templates changed, and MOVE that only its group did. The entry names the face set

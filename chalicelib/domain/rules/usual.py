@@ -1,9 +1,9 @@
-"""How many people come in a usual week of a shop, and when is it quieter than that?
+"""The usual week of a shop, and when the shop is quieter than that.
 
-The usual week says how many people each hour of each weekday brings: the mean of the last eight
-weeks, less if the last two were slower. A camera that sends nothing but captures is quieter than
-usual once so many people were due since it was heard last that chance explains it once a year, if
-they come as a Poisson process.
+The usual week has the number of people of each hour of each weekday: the mean of the last eight
+weeks, less if the last two were slower. A camera that sends only captures is quieter than usual if
+so many people were due since its last one that chance would explain the silence only once a year,
+if people come as a Poisson process.
 
 Hours are those of local clocks, counted since 1970, as in local_time. Parts of them are fractions.
 """
@@ -54,8 +54,8 @@ class Usual(Struct, frozen=True):
 
     @property
     def limit(self) -> float:
-        """Return how many people have to be due without a sign: a month has so many pauses in which
-        they may be."""
+        """Return the number of people who have to be due without a sign. It grows with the number
+        of pauses in a month, in each of which chance may bring that many."""
         pauses = self.week * 30 / 7
         return _UNEVEN * max(math.log(pauses / FALSE_ALARMS_A_MONTH), 1) if pauses else math.inf
 

@@ -128,7 +128,7 @@ class Arrivals(Struct, frozen=True):
         return self.recent[index]
 
     def recount_arrival(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
-        """Return the arrivals after one of them lost sightings: it is built anew of the others.
+        """Return the arrivals after one of them lost sightings: it is rebuilt from the others.
 
         `sightings` are those that `arrival` still has, (at_ms, gap_ms) each. If one from its middle
         is gone, it may become two arrivals. Without sightings it goes.
@@ -139,7 +139,7 @@ class Arrivals(Struct, frozen=True):
         return result
 
     def fold_before(self, now_ms: int, period_ms: int) -> Arrivals:
-        """Return the arrivals, of which those too old to matter are folded: only counted.
+        """Return the arrivals with those too old to matter folded: only counted.
 
         A late sighting is 100 days late at most (KEPT_MS), and a rule of promotion looks back from
         it by `period_ms`. So arrivals before that change nothing any more. A day more is kept, for
@@ -150,7 +150,7 @@ class Arrivals(Struct, frozen=True):
         return self._fold_all_but(kept_arrivals).fold_oldest()
 
     def fold_oldest(self, number: int = MOST_KEPT) -> Arrivals:
-        """Return the arrivals, of which the last `number` are kept and older ones are only counted.
+        """Return the arrivals with only the last `number` kept, and older ones only counted.
 
         Nothing is done up to a tenth more than `number`, so that not each new arrival folds one.
         """
@@ -159,7 +159,7 @@ class Arrivals(Struct, frozen=True):
         return self.fold_until(self.recent[-number].first_ms)
 
     def fold_until(self, until_ms: int) -> Arrivals:
-        """Return the arrivals, those that began before `until_ms` folded: they are only counted."""
+        """Return the arrivals with those that started before `until_ms` folded: only counted."""
         kept_arrivals = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old_arrivals = self.recent[: len(self.recent) - len(kept_arrivals)]
         # A sighting from before this time that comes later is only counted, too: whether it would
@@ -305,7 +305,7 @@ class Visits(Struct, frozen=True):
         return self._make_pages_and_head(pages, head)
 
     def stored_after(self, before: Visits) -> VisitWrites:
-        """Return what to write to store these visits: the head, and pages that change or go.
+        """Return the writes that store these visits: the head, and changed or removed pages.
 
         The head has the latest arrivals, a page a run of older ones. `before` are the visits as
         they are stored. If they were read without their pages, only the head can have changed.
@@ -356,7 +356,7 @@ class Visits(Struct, frozen=True):
     def promotion_of_stranger(
         self, rule: PromotionRule, joined: Arrival | None = None
     ) -> Promotion | None:
-        """Return the promotion that the arrivals lead to; None: none yet.
+        """Return the promotion that the arrivals cause; None if there is none yet.
 
         `joined`: that which just got a sighting.
         """
@@ -571,7 +571,7 @@ def plan_without_sighting(
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
-    """Return the visits (arrivals) whose sightings may need another group's name.
+    """Return the visits (arrivals) with sightings whose group name may have to change.
 
     A sighting has the name of the group that the face was in then. Before the promotion that is the
     group of strangers, then that of regulars. If the promotion moves from 9 to 5 May, the arrivals
@@ -598,7 +598,7 @@ def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
 def rename_sightings(
     groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]
 ) -> list[ChangedObservation]:
-    """Return the sightings of a face whose group's name is wrong, each with the right one.
+    """Return the sightings of a face with a wrong group name, each with the right one.
 
     The right group is that of the face when it was seen: regulars since its promotion, which stands
     in `visits`, else strangers.
@@ -629,7 +629,8 @@ def name_by_promotion(
 
 
 def apply_plan(face: Face, plan: VisitPlan) -> Face:
-    """Return the face as its new visits make it: group, number of visits, and when the last began.
+    """Return the face updated by its new visits: group, number of visits, and start of the last
+    one.
 
     If it changes its group, it leaves its face set.
     """

@@ -91,8 +91,8 @@ _OF_JOBS = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, k
 
 
 class AuditedItems:
-    """The ItemStore of all services: to a transaction of an act it adds the act's entry, and who
-    gave the accesses that it gives."""
+    """The ItemStore of all services: it adds an act's entry, and the makers of new accesses, to the
+    act's transaction."""
 
     def __init__(
         self,
@@ -162,8 +162,8 @@ class AuditedItems:
 
 
 class Reads(Service["Services"]):
-    """The writer of acts that store nothing else: decisions, exports, and what answers tell of
-    people.
+    """The writer of entries for acts that store nothing else: decisions, exports, and answers with
+    data of people.
 
     A caller that looks at the same people all the time, as an open console does, makes one entry an
     hour and process.
@@ -175,7 +175,7 @@ class Reads(Service["Services"]):
 
     @contextmanager
     def enter_act(self, act: AuditEvent) -> Iterator[None]:
-        """Begin the act, and write its entries at the end if it has none yet and needs some.
+        """Start the act, and write its entries at the end if it has none yet and needs some.
 
         Dialects say by an error that nobody was found, so that is an end, too; with one, nothing
         was exported. Raises Busy, StorageUnavailable: then nobody gets the answer.
@@ -199,7 +199,7 @@ class Reads(Service["Services"]):
             self._close(act)
 
     def enter_printing(self, tenant: str, people: Iterable[str]) -> None:
-        """Write the entry of what a command is about to print of a tenant's people.
+        """Write the entry for a command that is about to print data of a tenant's people.
 
         `people`: as `acts.report_people` takes them.
         """

@@ -1,5 +1,4 @@
-"""Acts and reads of one caller, as the entries say, closed or not, and what nobody can say by
-them."""
+"""Acts and reads of one caller, from closed and open audit entries, and what these cannot show."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Breach(Struct):
-    """Sum of what a caller was told since a time, and of what nobody can say.
+    """Summary of the data that a caller received since a time, and of what is unknown.
 
     `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept
     any more; `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept
@@ -39,8 +38,8 @@ class Breaches(Service["Services"]):
     def find_reads(
         self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]
     ) -> Breach:
-        """Say what a caller was told of people since a time: by the entries of the open hour, which
-        wait to be closed, and then by those of each closed hour.
+        """Return the data of people that a caller received since a time: from the entries of the
+        open hour, which wait to be closed, and then from those of each closed hour.
 
         `caller`: its name in the audit (privacy/reading); `reads`: what each act tells, also of
         dialects. `let_go` counts hours whose entries are not kept any more.

@@ -1,5 +1,5 @@
-"""How the chain is stored: heads as items and as blobs, and the entries of each closed hour as a
-blob of their own.
+"""Storage of the chain: heads as items and as blobs, and the entries of each closed hour as a blob
+of their own.
 
 A head's item names the blob of its entries, which is written anew when entries are erased; the head
 never changes. The copy of each head among the blobs is its anchor: people who drop the table's
@@ -205,7 +205,7 @@ class Chain(Service["Services"]):
         )
 
     def list_anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
-        """Yield the copies of heads, with the numbers that their keys say."""
+        """Yield the copies of heads, with the numbers in their keys."""
         names = [
             blob.key
             for blob in self.services.storage.blobs.walk(keys.audit_folder(tenant))
@@ -218,7 +218,7 @@ class Chain(Service["Services"]):
                 yield keys.number_of_anchor(key), data or b""
 
     def stop_closings(self, tenant: str) -> None:
-        """Make each closing that has begun fail, since what it read may be about to be erased."""
+        """Make each started closing fail, since the data that it read may be about to be erased."""
         while not write_unless_changed(
             self.services.items, [self.make_closings_stop(tenant, self.read_end(tenant))]
         ):
@@ -524,7 +524,7 @@ class PendingEntry(Struct, frozen=True):
         return entry if entry is not None and entry["what"] == READ else None
 
     def is_of(self, closed_ids: Collection[str]) -> bool:
-        """Tell whether it is closed already. `closed_ids`: as read_last_hour returns."""
+        """Tell whether the entry is closed already. `closed_ids`: as read_last_hour returns."""
         return self.id in closed_ids or self.leaf.hash in closed_ids
 
 

@@ -1,4 +1,5 @@
-"""How do entries leave the audit? By signed statements, for an erasure or by the clock.
+"""Removal of entries from the audit log, by signed statements: for an erasure, or when retention
+ends.
 
 Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay; of an
 entry of reading that is not closed, the name alone. So the chain still verifies, and nobody can
@@ -143,8 +144,8 @@ class AuditErasing(Service["Services"]):
     def read_entries(
         self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime] = _NOBODY
     ) -> list[Entry]:
-        """Read the entries about one of these faces, those of closed hours first; of open
-        sightings, captures tell.
+        """Read the entries about one of these faces, those of closed hours first; captures lead to
+        those of open sightings.
 
         `since`: when somebody else was enrolled with an id.
         """
@@ -168,8 +169,8 @@ class AuditErasing(Service["Services"]):
         )
 
     def trim_nightly(self, tenant: str, days: int | None) -> None:
-        """Let entries go that are older than the tenant keeps them (None: for ever), and what
-        cut-off closings left."""
+        """Remove entries whose retention is over (None: kept for ever), and remains of interrupted
+        closings."""
         if days is not None:
             self.trim(tenant, days)
         self.services.audit.chain.delete_unnamed_blobs(tenant)

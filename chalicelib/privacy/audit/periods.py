@@ -76,7 +76,7 @@ class ClosedSheet(Struct, frozen=True):
 
 
 class Periods(Service["Services"]):
-    """Closes the last day, week and month that ended, and reads what was closed."""
+    """Closes the last day, week and month that ended, and reads closed figures."""
 
     def close_last(self, context: JobContext) -> Unfinished | None:
         """Close the last day, week and month that ended, once anything was observed by their end.
@@ -229,8 +229,8 @@ class Periods(Service["Services"]):
     def restore(
         self, tenant: Tenant, documents: Mapping[str, bytes], trusted: Collection[str] = ()
     ) -> Iterator[str]:
-        """Store again the statements of a tenant that were kept outside, and are later than those
-        of the book; yield lines that say which.
+        """Store a tenant's statements again that were kept elsewhere, and are later than those of
+        the book; yield a line for each.
 
         `documents`: by their names. Those that are damaged, or of a signer who is neither the
         book's nor `trusted` (fingerprints), are said and left aside. May be cut off anywhere and
@@ -267,8 +267,8 @@ class Periods(Service["Services"]):
         return place
 
     def find_week(self, tenant: Tenant, day: date) -> Period:
-        """Return the closed week that holds a day, on whichever day weeks began then; if none was
-        closed, that of now."""
+        """Return the closed week with a day, by the weekday on which weeks started then; if none
+        was closed, the week by today's setting."""
         now = Period.holding(Granularity.WEEK, day, tenant.first_weekday)
         others = (Period(Granularity.WEEK, day - timedelta(days)) for days in range(now.day_count))
         weeks = [now, *(week for week in others if week != now)]
@@ -432,8 +432,8 @@ def _find_span(tenant: Tenant, period: Period) -> Span:
 
 
 def find_place_in_time(statement: Mapping[str, Any]) -> tuple[Period, int]:
-    """Return of what period the figures of a statement are, and its number: of two of one period,
-    the higher one replaces the other.
+    """Return the period of a statement's figures, and its number: of two for one period, the one
+    with the higher number replaces the other.
 
     Raises InvalidInput.
     """
@@ -448,7 +448,7 @@ def find_place_in_time(statement: Mapping[str, Any]) -> tuple[Period, int]:
 
 
 def name_folder(tenant: Tenant) -> str:
-    """Make what the names begin with of a tenant's statements that are kept outside."""
+    """Return the prefix of the names of a tenant's statements that are kept elsewhere."""
     return f"closed/{tenant.app_id}/"
 
 

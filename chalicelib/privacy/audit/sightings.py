@@ -30,8 +30,7 @@ def has_item(capture_id: str, sighting: Sighting) -> bool:
 
 
 def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
-    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the
-    gallery."""
+    """Make the entry of a sighting: its match, model, score, threshold and seq of the gallery."""
     assert sighting.resolved_at is not None  # noqa: S101 -- callers ask has_item or resolve it first
     id_ = sighting_id(capture.id, sighting.number)
     fields = {

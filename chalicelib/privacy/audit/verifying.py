@@ -1,13 +1,13 @@
-"""Is the chain of the audit what was closed? Each entry that was changed, dropped or swapped is
-found and named.
+"""Verification of the audit's chain: finds and names each entry that was changed, dropped or
+swapped since it was closed.
 
-Each hour must be signed by the key of its time: a renewal says up to which head an old key signed.
-A renewal must have an entry, and an entry its renewal. With the tenant's key, anybody verifies an
-export in the same way (`verify_export_lines`).
+Each hour must be signed by the key of its time: a renewal records up to which head an old key
+signed. A renewal must have an entry, and an entry its renewal. With the tenant's key, anybody can
+verify an export in the same way (`verify_export_lines`).
 
-What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and
-a chain made anew by somebody with the tenant's key, the table and the blobs, unless a head was kept
-elsewhere (`kept`).
+It cannot find an entry that is added, changed or removed before its hour is closed; nor a chain
+that was rebuilt with the tenant's key, the table and the blobs, unless a head was kept elsewhere
+(`kept`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Erasures that are done again: of people, and of tenants, whom a restored backup brought back.
+"""Repeated erasures of people and tenants that a restored backup brought back.
 
 A receipt knows its faces by hashes of their ids, so that whoever has it can find them in a restored
 book. It is open if the book has the tenant and no record of that erasure: the backup is from before
@@ -57,7 +57,7 @@ _OF_FACES = ("key", "sha256", "others")
 
 
 class Receipt(Struct, frozen=True):
-    """A signed receipt that somebody kept.
+    """A signed receipt that was kept elsewhere.
 
     `signer`: the public key that signed it.
     """
@@ -106,7 +106,7 @@ def parse_receipt(document: Any) -> Receipt | None:
 
 
 class People(Struct):
-    """The people in a tenant's book, deleted ones too who were observed.
+    """The people in a tenant's book, including deleted ones with observations.
 
     Those whom an erasure takes are taken out.
     """
@@ -116,7 +116,7 @@ class People(Struct):
     observed: set[str]
 
     def list_named(self, receipt: Receipt) -> list[str]:
-        """Return whom a receipt names."""
+        """Return the people whom a receipt names."""
         return list_named_faces(receipt.statement, self.key, sorted(self.faceids | self.observed))
 
 
@@ -135,7 +135,7 @@ class Again(Service["Services"]):
         return [name for name, erasure_key in erasure_keys.items() if erasure_key not in known_keys]
 
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
-        """Return the receipts of tenants here whose erasures this book has no record of, the oldest
+        """Return the receipts of tenants here for erasures that this book has no record of, oldest
         first."""
         books = {tenant.name: tenant.app_id for tenant in self.services.tenants.list_all()}
         receipts_here = {
@@ -152,9 +152,8 @@ class Again(Service["Services"]):
         return sorted(unknown_receipts, key=lambda receipt: str(receipt.statement["done_at"]))
 
     def is_of_another_book(self, receipt: Receipt) -> bool:
-        """Tell whether a receipt is another book's whose tenant has the same name, as the first
-        tenants of two boxes have.
-        """
+        """Tell whether a receipt belongs to another book with a tenant of the same name, as the
+        first tenants of two boxes have."""
         return receipt.app_id != self.services.tenants.get_by_name(receipt.tenant).app_id
 
     def require_acceptable(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
@@ -163,8 +162,7 @@ class Again(Service["Services"]):
         self._find_tenant(receipt, trusted)
 
     def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
-        """Return the unknown receipts that name somebody who is in the book, or the tenant
-        itself."""
+        """Return the unknown receipts that name a person in the book, or the tenant itself."""
         people: dict[str, People] = {}
         open_receipts = []
         for receipt in self.list_unknown(receipts):
@@ -175,7 +173,7 @@ class Again(Service["Services"]):
         return open_receipts
 
     def read_people(self, tenant: str) -> People:
-        """Read who is in a tenant's book, from every face and every observation."""
+        """Read the people in a tenant's book, from every face and every observation."""
         key = self.services.audit.signing.read_face_key(tenant)
         faceids = {item["faceid"] for item in self._scan_tenant(keys.FACES, tenant)}
         return People(
@@ -188,7 +186,7 @@ class Again(Service["Services"]):
         )
 
     def begin(self, receipt: Receipt, people: People, trusted: Collection[str] = ()) -> list[str]:
-        """Erase again whom a receipt of people names, whatever holds them; return the ids of the
+        """Erase again the people whom a receipt names, even under hold; return the ids of the
         erasures.
 
         `trusted`: fingerprints of signers besides the tenant's own keys. Raises Busy, and
@@ -233,8 +231,8 @@ class Again(Service["Services"]):
     def part_faces(
         self, tenant: Tenant, statement: Mapping[str, Any], ids: Sequence[str]
     ) -> tuple[dict[str, Face], dict[str, Face]]:
-        """Part the faces that have ids which a receipt names: into those that it is of, and others,
-        who stay.
+        """Divide the faces with ids that a receipt names into those that it is of, and others,
+        which stay.
 
         Raises KeyError or TypeError if this is no statement of an erasure.
         """
@@ -265,13 +263,13 @@ class Again(Service["Services"]):
         return any(not set(contents[kind]).isdisjoint(removed_hashes[kind]) for kind in HASHED)
 
     def is_of_lost_key(self, receipt: Receipt) -> bool:
-        """Tell whether nobody can find out whom a receipt of people names: the book is from before
+        """Tell whether the people of a receipt can no longer be identified: the book is from before
         the key that hashed them."""
         face_key = self.services.audit.signing.read_face_key(receipt.tenant)
         return not receipt.is_of_tenant and not is_of_face_key(receipt.statement, face_key)
 
     def leave_out(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
-        """Note an erasure as done of which nobody can tell whom it names.
+        """Record as done an erasure whose people can no longer be identified.
 
         Raises InvalidInput if that can be told.
 
@@ -285,7 +283,7 @@ class Again(Service["Services"]):
         self.end(receipt)
 
     def end(self, receipt: Receipt) -> None:
-        """Note that an erasure is done again, once those that `begin` returned are done."""
+        """Record that an erasure is done again, once those that `begin` returned are done."""
         statement = receipt.statement
         asked_at, done_at = (moment_of_text(statement[name]) for name in ("asked_at", "done_at"))
         erasure = Erasure(

@@ -1,7 +1,7 @@
-"""How does a person go from captures?
+"""Erasure of people from captures.
 
-A capture that shows nobody else loses its picture. In the picture of others the face is averaged to
-a few grey cells.
+A capture that shows nobody else loses its picture. In a picture that shows others, the face is
+averaged to a few grey cells.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class CaptureErasure(Service["Services"]):
     of it."""
 
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
-        """Delete the face that was cut out of a capture, if somebody looked at it, and all that was
-        made of the picture to hide restricted people."""
+        """Delete the cached crop of a face from a capture, and all versions of the picture in which
+        restricted people are hidden."""
         self.services.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
         self._delete_shown_parts(tenant.name, camera_id, capture_id)
 

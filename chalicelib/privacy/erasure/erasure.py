@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Forgetting(Service["Services"]):
-    """Erasures, what follows deletions, and what is kept no longer."""
+    """Erasures, the steps after deletions, and retention."""
 
     @lazy
     def records(self) -> Erasures:
@@ -115,7 +115,7 @@ class Forgetting(Service["Services"]):
         by: str = "",
         asked_at: datetime | None = None,
     ) -> Deleted:
-        """Erase what a face left that was deleted before: sightings, and the captures that show it.
+        """Erase what an already deleted face left: sightings, and the captures that show it.
 
         A person who was enrolled with its id since stays. `not_exist` names it if it left nothing.
         `asked_at`: when it was asked for first, if a backup brought that back. Raises Busy,

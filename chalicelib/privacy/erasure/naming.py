@@ -125,7 +125,7 @@ class Naming(Service["Services"]):
 
 
 def make_nameless(observation: Observation, erasure: Erasure, mark: Mark) -> Observation:
-    """Return what figures need of an observation, under the name of its visit."""
+    """Return the part of an observation that figures need, under the name of its visit."""
     at_ms, faceid = observation.at_ms, observation.faceid
     begin_ms = at_ms if mark.begin_ms is None else mark.begin_ms
     age = observation.estimates.age

@@ -43,7 +43,7 @@ def _add_pseudonym(erasure: Erasure) -> Erasure:
 
 
 class Erasures(Service["Services"]):
-    """The records of erasures, and of what follows other deletions."""
+    """The records of erasures, and of the steps after other deletions."""
 
     def make_erasure(
         self,
@@ -56,8 +56,8 @@ class Erasures(Service["Services"]):
         strips: bool = False,
         asked_at: datetime | None = None,
     ) -> Erasure:
-        """Make the record of faces that are about to be deleted: of all that later nobody could
-        find by them.
+        """Make the record of faces that are about to be deleted, with everything that cannot be
+        found by them later.
 
         `refuses`: these people are refused from then on. `strips`: the faces stay, with their
         templates alone. `asked_at`: when it was asked for first, if a backup brought them back;
@@ -166,7 +166,7 @@ class Erasures(Service["Services"]):
         return found_erasures
 
     def list_of_face(self, tenant: str, faceid: str) -> list[Erasure]:
-        """List the erasures of a face, oldest first: of all who ever had its id."""
+        """List the erasures of a face, oldest first, of all people who ever had its id."""
         erasures = [one for one in self.list_all(tenant) if one.erases and one.number]
         if not erasures:
             return []  # to read the key makes one, if there is none
@@ -212,8 +212,8 @@ class Erasures(Service["Services"]):
         return (erasure for erasure in self.list_all(tenant) if erasure.done_at is None)
 
     def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
-        """Return SHA-256 of what faces consist of: their templates, and their pictures with the
-        small ones."""
+        """Return the SHA-256 of the contents of faces: their templates, and their pictures with the
+        thumbnails."""
         templates = {
             template.vector
             for face in faces

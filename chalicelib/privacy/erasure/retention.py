@@ -1,5 +1,5 @@
-"""Retention: things that a tenant keeps no longer, deleted in steps by the sweep, or told
-beforehand by a dry run.
+"""Retention: the sweep deletes data whose time is over, in steps; a dry run reports them
+beforehand.
 
 Both walk the list of places (privacy/data_map), whose clocks are the kinds here. Faces leave by the
 ordinary deletion.
@@ -137,7 +137,7 @@ class _RetainedKind(Struct, frozen=True):
 
 
 class Retention(Service["Services"]):
-    """Deletion of all that is kept no longer, and a note of what is too much for one sweep
+    """Deletion of all data whose retention is over, and a note of what is too much for one sweep
     (privacy/retention)."""
 
     def sweep_tenant(
@@ -148,8 +148,8 @@ class Retention(Service["Services"]):
         swept_kinds: Collection[Kind] = SWEPT,
         is_confirmed: bool = False,
     ) -> bool:
-        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out
-        first.
+        """Delete the tenant's data of these kinds whose retention is over; return False if the time
+        ran out first.
 
         What is too much for one sweep (privacy/retention) waits. `is_confirmed`: somebody has
         confirmed that it goes, so nothing waits. May be cut off anywhere and repeated. Raises Busy,
@@ -174,7 +174,7 @@ class Retention(Service["Services"]):
         return True
 
     def plan(self, tenant: Tenant) -> list[Planned]:
-        """Say what goes now and soon, of each kind and group.
+        """Return what is deleted now and soon, by kind and group.
 
         Deletes nothing, and reads what it counts.
         """
@@ -185,7 +185,7 @@ class Retention(Service["Services"]):
         ]
 
     def list_waiting(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        """Return the kinds of which a sweep now would withhold what is due, by kind and group.
+        """Return the kinds of which a sweep now would withhold due deletions, by kind and group.
 
         Notes nothing.
         """
@@ -577,7 +577,7 @@ def _parse_capture_time(blob: BlobInfo) -> datetime:
 
 
 class PicturesOff(Service["Services"]):
-    """The removal of all pictures that may not be kept since a setting says so."""
+    """The removal of all pictures that a changed setting no longer allows."""
 
     def remove_pictures(
         self, tenant: Tenant, hour: datetime, remaining_s: Callable[[], float]

@@ -23,8 +23,8 @@ _AT_ONCE = 10
 
 
 class StaffFeelings(Service["Services"]):
-    """The removal of emotion and beauty of people who came into a group of staff, or whose group
-    became one."""
+    """The removal of emotion and beauty of people who were moved to a group of staff, or whose
+    group became one."""
 
     def remove(self, tenant: Tenant, remaining_s: Callable[[], float]) -> bool:
         """Remove them. Return False if the time ran out: the next run goes on with those left."""

@@ -1,9 +1,9 @@
-"""Which steps follow a deletion?
+"""The steps that follow a deletion.
 
-An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. Of
-somebody who is remembered after consent, only the face with its template stays. A record
-(records) says how far its steps are. The function that a message calls does them, and each sweep,
-until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
+An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. Of a
+person who is remembered after consent ended, only the face with its template stays. A record
+(records) holds the progress of the steps. The function that a message calls does them, and so does
+each sweep, until they are done: each may be cut off anywhere and repeated. An erasure ends with a
 receipt, signed with the tenant's key (docs/decisions/0049).
 """
 
@@ -86,7 +86,7 @@ class Wait(Struct, frozen=True):
 
 
 class ErasureSteps(Service["Services"]):
-    """The steps of erasures, and of what follows other deletions.
+    """The steps of erasures, and those after other deletions.
 
     `most_named`: the most faces that one record names.
     """
@@ -144,7 +144,7 @@ class ErasureSteps(Service["Services"]):
         return dated
 
     def find_wait(self, tenant: Tenant, erasure: Erasure) -> Wait | None:
-        """Return what the next step of an erasure waits for; None: nothing."""
+        """Return the reason for which the next step of an erasure waits; None if it does not."""
         if erasure.at > self.services.clock.now() + SETTLED:
             return None  # the clock was ahead when it was asked for (`_date_again`)
         wait_s = (erasure.goes_on_at - self.services.clock.now()).total_seconds()

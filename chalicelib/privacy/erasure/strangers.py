@@ -1,5 +1,4 @@
-"""Strangers whom a tenant forgets: those that it kept before go, and so do the counts that are too
-old."""
+"""Erasure of strangers, and of counts that are too old, when a tenant stops keeping strangers."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ class StrangerErasure(Service["Services"]):
     def forget(
         self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
     ) -> bool:
-        """Erase the strangers whom the tenant's last choice does not keep; return False if the time
+        """Erase the strangers that the tenant's last choice does not keep; return False if the time
         ran out first.
 
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.

@@ -54,7 +54,7 @@ _LISTED = 1_000
 
 
 class TenantErasures(Service["Services"]):
-    """The erasures of tenants. What they write is in no audit: that goes, too."""
+    """The erasures of tenants. Their writes are in no audit, since that is erased, too."""
 
     def find(self, name: str) -> TenantErasure | None:
         """Return the erasure of the tenant of that name, also one that is done; None: there is
@@ -72,7 +72,7 @@ class TenantErasures(Service["Services"]):
         ]
 
     def begin(self, name: str, by: str, *, under_way: timedelta = UNDER_WAY) -> TenantErasure:
-        """Take a tenant away, and return its erasure, whose steps `go_on` does.
+        """Remove a tenant, and return its erasure, whose steps `go_on` does.
 
         `under_way`: for how long something may still write that knows the tenant. Raises
         TenantNotFound, FaceHeld if a face is under legal hold, Busy.
@@ -83,7 +83,7 @@ class TenantErasures(Service["Services"]):
         )
 
     def begin_again(self, name: str, by: str, *, id_: str, at: datetime) -> TenantErasure:
-        """Take away a tenant that a backup brought back: as `begin`, by the erasure of before.
+        """Remove a tenant that a backup brought back: as `begin`, by the previous erasure.
 
         Nothing is under way, and a legal hold is in the backup only: it was over when the tenant
         was erased.

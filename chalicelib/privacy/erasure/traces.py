@@ -1,5 +1,5 @@
-"""Which traces do faces leave beside their records? Rejected pictures, merges, reviews, events,
-stored answers."""
+"""Traces that faces leave beside their records: rejected pictures, merges, reviews, events, stored
+answers."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Traces(Service["Services"]):
                 self._take_out(tenant, place, fate.take_out, frozenset(faceids))
 
     def read_later_enrolments(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
-        """Return, by id, when somebody else was enrolled with it: what is stored from then on is
-        that person's."""
+        """Return, by id, when another person was enrolled with it: data stored from then on belong
+        to that person."""
         present_faces = self.services.faces.by_id(tenant, faceids, restricted=True)
         return {faceid: face.enrolled_at for faceid, face in present_faces.items()}
 
@@ -93,8 +93,8 @@ class Traces(Service["Services"]):
         )
 
     def delete_acts_of_names(self, tenant: Tenant, names: Collection[str], before_ms: int) -> None:
-        """Delete the acts until `before_ms` by which a face got or lost one of these names, as
-        somebody else who was called so by mistake."""
+        """Delete the acts until `before_ms` by which a face got or lost one of these names, also of
+        another person who got the name by mistake."""
         items = walk_items(self.services.items, keys.DONE, tenant.name)
         named_items = (
             item for item in items if item["at"] <= before_ms and done_from(item).gave_name(names)
@@ -102,8 +102,8 @@ class Traces(Service["Services"]):
         delete_in_parts(self.services.items, keys.DONE, named_items)
 
     def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
-        """Return the ids of all rejected pictures by their sighting: a person may have been taken
-        for another face."""
+        """Return the ids of all rejected pictures by their sighting: a person may have been matched
+        to another face."""
         ids_by_sighting: dict[str, list[str]] = {}
         for item in walk_items(self.services.items, keys.NEGATIVES, tenant.name):
             ids_by_sighting.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
@@ -119,8 +119,7 @@ class Traces(Service["Services"]):
     def forget_memories(
         self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
     ) -> bool:
-        """Delete from old rejections what taking them back would need, since that is refused by
-        then.
+        """Delete from old rejections the data for taking them back, which is refused by then.
 
         Their templates stay, so that the face matches no such picture. Return False if the time ran
         out, and another call has to go on.
@@ -177,8 +176,8 @@ class Traces(Service["Services"]):
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
-    """Delete what the cameras saw on request: the people on it are unknown, and it would be kept
-    for an hour."""
+    """Delete the cameras' stills: the people on them are unknown, and they would be kept for an
+    hour."""
     found_items = walk_items(
         items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name)
     )

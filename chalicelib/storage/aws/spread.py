@@ -1,4 +1,4 @@
-"""Which search function searches a tenant's gallery?
+"""The choice of the search function for a tenant's gallery.
 
 A function keeps the galleries that it searched last, and each of its instances keeps its own. If
 all shops shared one function, each instance would have to keep all their galleries. So each shop

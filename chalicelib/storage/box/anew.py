@@ -1,4 +1,4 @@
-"""A database written anew beside itself, while others read and write it.
+"""Rewriting of a database beside the old one, while others read and write it.
 
 SQLite copies the rows (VACUUM INTO). Triggers note in tables of their own which rows change
 meanwhile, whichever program changes them, and these rows are copied after. The copy gets the

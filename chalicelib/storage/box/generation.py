@@ -1,4 +1,4 @@
-"""Which of two files is the database, and what is left of the other one.
+"""The choice of the current one of two database files, and the note that replaces the other.
 
 A database has two names: its own, and the same with `.b`. A scrub (see anew) makes a copy and
 replaces the file of one name by a note of 100 bytes; then the copy gets the other name. So a folder
@@ -55,7 +55,7 @@ class Generation(NamedTuple):
         return self.number == 0 or (self.life == other.life and self.number < other.number)
 
     def encode_note(self) -> bytes:
-        """Make what stands in the place of a file that this generation replaces."""
+        """Encode the note that replaces a file once this generation exists."""
         text = f"Replaced by generation {self.number} of life {self.life}, mark {self.mark}."
         return text.encode().ljust(NOTE_BYTES)
 

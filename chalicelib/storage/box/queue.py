@@ -90,7 +90,7 @@ class SqliteQueue:
         self._sent.wait(timeout_s)
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
-        """Receive up to `limit` messages, which nobody else receives for `visibility_s`.
+        """Receive up to `limit` messages, which no other consumer receives for `visibility_s`.
 
         Those that were received `max_receives` times are put aside.
         """

@@ -1,10 +1,10 @@
-"""A folder for uploads by others, through the server of the one box: the embedded UploadStore.
+"""A folder for uploads by clients, through the server of the one box: the embedded UploadStore.
 
 A signed path allows one request for one object: it is the twin, on one box, of signed URLs on S3.
-`/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the
-prefix, the key, the expiry and the named headers with their values. Scheme and host are not signed,
-because a box has several names. The prefix is the store's: that of captures, or of the pictures of
-faces.
+Its form is `/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the
+method, the prefix, the key, the expiry and the named headers with their values. Scheme and host are
+not signed, because a box has several names. The prefix is the store's: that of captures, or of the
+pictures of faces.
 """
 
 from __future__ import annotations

@@ -81,8 +81,8 @@ def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
 
 
 def trouble_update(tenant: str, before: Camera, after: Camera) -> Update:
-    """Return the update that notes what is wrong with a camera and what was told of it, unless
-    another has noted something since it was read."""
+    """Return the update that stores a camera's problem and the reported one, on condition that
+    these are as they were read."""
     fields, removed_fields = trouble_fields(after)
     former = _CAMERA.write(before, *_TROUBLE)
     return Update(

@@ -11,8 +11,7 @@ from regulars_client.errors import ApiError
 
 
 class InvalidInput(ApiError):
-    """A value that cannot be taken. `details["field"]`: the member of what was sent, if it is
-    one."""
+    """A value that is not accepted. `details["field"]`: the field in the request, if it is one."""
 
 
 class IllegalGroupName(InvalidInput): ...
@@ -119,7 +118,7 @@ class FaceExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
-    """An enrolment of somebody who is enrolled already.
+    """An enrolment of a person who is enrolled already.
 
     Details: as `face`, with a `score` of at least `threshold`.
     """
@@ -130,7 +129,8 @@ class ConsentOlder(Conflict):
 
 
 class FaceErased(Conflict):
-    """An enrolment of somebody who was erased or whose consent has ended, by an id or a picture."""
+    """An enrolment, by an id or a picture, of a person who was erased or whose consent has
+    ended."""
 
 
 class Changed(Conflict):
@@ -141,7 +141,7 @@ class TakenBack(Conflict): ...
 
 
 class InTheWay(Conflict):
-    """An act that cannot be taken back, since what it set was set anew. `details["acts"]`: ids of
+    """An act that cannot be taken back, since what it set was set again. `details["acts"]`: ids of
     the later acts."""
 
 

@@ -1,4 +1,4 @@
-"""Which faces are one user, whom a search finds by all of them together?
+"""Users: several faces of one person, which a search finds by all of them together.
 
 A user is one visitor: whichever of the faces a camera sees, the visit is the first one's.
 

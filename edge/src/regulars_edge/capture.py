@@ -182,7 +182,7 @@ class Capture:
         return alive_s < self.config.silent_after_s
 
     def find_fault(self) -> str | None:
-        """Say what is wrong now; None: nothing."""
+        """Return the current fault in words; None if there is none."""
         if self.trouble is None and self._is_silent():
             return f"no picture for more than {self.config.silent_after_s:g} s"
         if (full := self._find_full()) is not None:
@@ -193,7 +193,7 @@ class Capture:
         return self._full if self.spool.held_bytes >= self._full_bytes else None
 
     def name_fault(self) -> Trouble | None:
-        """Return what a heartbeat calls the fault of now; None: there is none, or it has no
+        """Return the current fault's name for heartbeats; None if there is no fault, or it has no
         name."""
         if (full := self._find_full()) is not None:
             return full.trouble
@@ -203,7 +203,8 @@ class Capture:
 
     @property
     def counter(self) -> Counter | None:
-        """Return what counts people now; None: nothing does, or the parts were not made yet."""
+        """Return the current counter of people; None if there is none, or the parts were not made
+        yet."""
         return self._wired.counter if "_wired" in vars(self) else None
 
     def _is_silent(self) -> bool:
@@ -423,7 +424,8 @@ class Capture:
 
     @property
     def view_right_at(self) -> str | None:
-        """Return when a person said last that what it shows is right, as far as it was told."""
+        """Return when a person last confirmed the camera's view, as far as the service reported
+        it."""
         return None if self._blockage_check is None else self._blockage_check.heard_right_at
 
     def hear_right(self, at: str) -> None:

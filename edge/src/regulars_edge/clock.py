@@ -1,4 +1,4 @@
-"""What time a picture was taken, on a machine whose clock may be wrong.
+"""The capture time of a picture, on a machine whose clock may be wrong.
 
 A frame is stamped with CLOCK_BOOTTIME, which no correction ever moves, and with the id of the boot
 that it counts from. The service's time is measured against the same clock: anchor = service

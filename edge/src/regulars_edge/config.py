@@ -51,7 +51,7 @@ Read = Callable[[Any], Any]
 
 
 def parse_value(read: Callable[[Any], _T], value: object, where: str) -> _T:
-    """Read one value; `where` stands in the message. Raises Misconfigured."""
+    """Parse one value; `where` appears in the message. Raises Misconfigured."""
     try:
         return read(value)
     except ValueError as error:
@@ -436,7 +436,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
 def parse_config(
     raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ
 ) -> Config:
-    """Check and convert a parsed configuration; `name` stands in messages.
+    """Check and convert a parsed configuration; `name` appears in messages.
 
     Raises Misconfigured, with all faults.
     """

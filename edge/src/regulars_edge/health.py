@@ -1,4 +1,4 @@
-"""How a camera is, as the metrics tell it and its heartbeats, which bring its settings."""
+"""The health of a camera, for the metrics and for its heartbeats, which bring its settings."""
 
 from __future__ import annotations
 
@@ -202,8 +202,8 @@ class Health:
         return (totals.oldest_unsent_s if totals else None) or 0
 
     def is_view_changed(self) -> bool:
-        """Return whether the camera shows something else than usual, or did so this morning, and
-        nobody has said that it is right."""
+        """Return whether the camera's view has changed, or had this morning, and no person has
+        confirmed it."""
         is_other_today = self.morning is not None and self.morning.is_changed
         return is_other_today or any(capture.is_changed for capture in self.captures)
 

@@ -21,7 +21,7 @@ from regulars_edge.picture import format_rfc3339
 
 
 class Redaction(logging.Filter):
-    """Redacts each log record whole, exceptions included, and the secrets it was told of by their
+    """Redacts each log record whole, exceptions included, and the registered secrets by their
     value."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How fast and when: backoff, bandwidth, hours of the day, pictures a minute."""
+"""The pace of uploads: backoff, bandwidth, hours of the day, pictures a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a picture file says of itself: its type, its digest, the time in its EXIF data."""
+"""Properties of a picture file: its type, its digest, the time in its EXIF data."""
 
 from __future__ import annotations
 

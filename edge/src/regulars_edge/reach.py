@@ -1,5 +1,5 @@
-"""Which machine does a host's name lead to, and is that this one? What strangers name is never
-asked of this box."""
+"""Resolution of host names to addresses, which refuses those of this machine: URLs that others
+supply never reach this box."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a running uploader tells `regulars-edge update`, by a file in its spool: how it is, what it
-is asked for."""
+"""The report of a running uploader to `regulars-edge update`, a file in its spool with its state
+and pending requests."""
 
 from __future__ import annotations
 

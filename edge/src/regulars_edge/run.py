@@ -1,5 +1,5 @@
-"""`regulars-edge run`: takes pictures and sends them, until it is told to stop; systemd hears how
-it goes."""
+"""`regulars-edge run`: takes pictures and sends them until it is stopped, and reports its state to
+systemd."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class Systemd:
-    """The socket that systemd names, to which it is told how it goes (sd_notify(3)).
+    """The socket that systemd names, to which the state is reported (sd_notify(3)).
 
     Without one, nothing is sent.
     """
@@ -259,7 +259,7 @@ class Uploader(Collector):
 
     @property
     def begins_anew(self) -> bool:
-        """Tell whether it has ended to begin anew with another configuration."""
+        """Tell whether it has ended to restart with another configuration."""
         return self._has_new_config and not self._is_told_to_stop
 
     def _end(self) -> None:
@@ -269,8 +269,8 @@ class Uploader(Collector):
             health.uploader.wake.set()
 
     def is_turning(self) -> bool:
-        """Tell whether all threads make progress: systemd's watchdog starts the process anew if
-        not."""
+        """Tell whether all threads make progress: if not, systemd's watchdog restarts the
+        process."""
         now = time.monotonic()
         uploads_turn = all(
             now - health.uploader.turned_at < STUCK_S for health in self._healths.values()
@@ -278,7 +278,7 @@ class Uploader(Collector):
         return uploads_turn and not any(capture.hangs(now) for capture in self.captures)
 
     def collect(self) -> Iterator[Metric]:
-        """Give the figures that Prometheus is told at the local port."""
+        """Return the figures for Prometheus at the local port."""
         totals = self._spool.count_totals().items()
         for field, (name, about) in _OF_THE_SPOOL.items():
             yield _make_metric(
@@ -573,8 +573,8 @@ def make_service(
 
 
 def tell_without_spool(config: Config, why: EdgeError, hide: Callable[[str], None]) -> None:
-    """Send one heartbeat of each camera, which says why the spool cannot be opened: the process
-    ends, and nobody would know."""
+    """Send one heartbeat of each camera with the reason why the spool cannot be opened, before the
+    process ends."""
     machine, clock = Machine.of_folder(config, config.spool), Clock()
     http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
     service_time, status = ServiceTime(clock), machine.describe()

@@ -239,7 +239,7 @@ class Service:
         )
 
     def give_still(self, camera: str, picture: bytes, shop: str = "") -> None:
-        """Send the still that somebody in the shop asked for.
+        """Send the still that the shop requested.
 
         Raises NotAllowed, Busy, Unreachable, Refused.
         """

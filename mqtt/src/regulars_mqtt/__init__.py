@@ -1,2 +1,2 @@
-"""How do Home Assistant and Frigate hear of arrivals, and how do Frigate's pictures become
-captures?"""
+"""A bridge to MQTT: publishes arrivals for Home Assistant and Frigate, and turns Frigate's pictures
+into captures."""

@@ -26,7 +26,7 @@ _RETAIN = "allow retained messages (mosquitto: `retain_available true`)"
 
 
 def check_broker(connect: Callable[[], Broker], patience_s: float = PATIENCE_S) -> None:
-    """Fill a topic, empty it and fill it again, and see each time what a new listener is told.
+    """Fill a topic, empty it and fill it again, and check each time what a new subscriber receives.
 
     Raises OperatorError, which says what was otherwise and what mends it.
     """

@@ -244,7 +244,7 @@ class Descriptions(Struct, frozen=True):
         )
 
     def describe_tracker(self, face: Face) -> str:
-        """Describe a person as Home Assistant's people have it: `home` while somebody is here."""
+        """Describe a person for Home Assistant's people: `home` while the person is here."""
         topic = self.topics.name_person(face.id)
         return self._describe_entity(
             f"person_{face.id}_here",
@@ -314,7 +314,7 @@ def write_figures(totals: ArrivalTotals, counted: Mapping[str, int | None]) -> s
 
 
 def list_entries(entries: Entries | None) -> dict[str, int | None]:
-    """Name what cameras counted; None: nobody watched yet."""
+    """List the counts of cameras by name; None if nothing was watched yet."""
     names = {"entries": "in_", "exits": "out"}
     names |= {f"entries_{name}": name for name in ("known", "not_known", "faceless")}
     counted = {name: getattr(entries, field, None) for name, field in names.items()}
@@ -351,7 +351,7 @@ def is_older(event: Event, face: Face) -> bool:
 
 
 def says_here(payload: bytes) -> bool:
-    """Tell whether a person's state says that somebody is here."""
+    """Tell whether a person's state means that the person is here."""
     try:
         state = json.loads(payload)
     except (ValueError, RecursionError):
@@ -379,7 +379,7 @@ class Visit(Struct, frozen=True):
 
     @classmethod
     def of_arrival(cls, arrival: FaceArrival, gap: timedelta) -> Visit:
-        """Read a visit of the book, with the last time that somebody was seen in it."""
+        """Parse a visit of the book, with the last time that the person was seen in it."""
         until = arrival.last + gap
         return cls(arrival.camera, arrival.first, arrival.group, arrival.visit, until)
 

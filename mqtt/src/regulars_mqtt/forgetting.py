@@ -1,5 +1,4 @@
-"""Empties all that a broker retains of a tenant that was erased, and whose key is no longer
-good."""
+"""Deletes all that a broker retains of an erased tenant, whose key is no longer valid."""
 
 from __future__ import annotations
 

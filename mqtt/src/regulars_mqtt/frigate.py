@@ -48,7 +48,7 @@ class Refused(Exception):
 
 
 class FrigateEvent(Struct, frozen=True):
-    """A person whom Frigate follows.
+    """A person that Frigate tracks.
 
     `at`: when the best picture so far was taken, in s. `ended`: the person has gone.
     """
@@ -93,7 +93,7 @@ class _Listed(Struct):
 
 
 def parse_event(payload: bytes) -> FrigateEvent | None:
-    """Read a message at frigate/events; None: no person of whom there is a picture.
+    """Parse a message at frigate/events; None if it is about no person with a picture.
 
     Raises NotFrigates.
     """
@@ -145,7 +145,7 @@ class Frigate:
         )
 
     def list_ended(self, since_s: float) -> list[FrigateEvent]:
-        """Return the people of whom there are pictures, and who have gone since `since_s`.
+        """Return the people with pictures who have left since `since_s`.
 
         Raises NotFrigates.
         """

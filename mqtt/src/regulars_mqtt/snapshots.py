@@ -84,7 +84,7 @@ class _Label(Struct, frozen=True):
 
 
 class Snapshots:
-    """`gives_names`: whether Frigate is told who it is.
+    """`gives_names`: whether Frigate receives the person's name.
 
     `count_connections`: how often the broker was there anew.
 

@@ -1,8 +1,8 @@
-"""Is another program of the same mailbox at work? The one that was started first works, the others
-wait until it ends.
+"""Turns of several programs with one mailbox: the one that was started first works, the others wait
+until it ends.
 
-Each says at one topic that it is there, with its *rank*: when it was started, and a random number.
-Nothing is retained there. One that hangs says nothing, so the next one takes its place.
+Each publishes its presence on one topic, with its *rank*: its start time, and a random number.
+Nothing is retained there. A program that hangs publishes nothing, so the next one takes its place.
 """
 
 from __future__ import annotations

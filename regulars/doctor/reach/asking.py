@@ -82,7 +82,7 @@ class NotSetUp(Exception):
 
 
 def say_unsent(subject: str, test: str) -> Finding:
-    """Say that a test was not sent, since nobody agreed."""
+    """Report that a test was not sent, since it was not confirmed."""
     return unasked(subject, f"{test} was not sent: nobody agreed; --yes sends it")
 
 

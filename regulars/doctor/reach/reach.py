@@ -1,4 +1,5 @@
-"""All parties, in the order of a picture's way: from a camera to whom it is told."""
+"""Checks of all parties, in the order of a picture's way: from a camera to the receivers of
+events."""
 
 from __future__ import annotations
 

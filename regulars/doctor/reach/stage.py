@@ -1,4 +1,4 @@
-"""The bucket of a stage in AWS, whose events say that a camera's picture is there."""
+"""The bucket of a stage in AWS, which sends an event for each picture of a camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _CREATED = "s3:ObjectCreated:*"
 
 
 def ask_bucket(reach: Reach) -> Iterator[Finding]:
-    """Ask S3 whom it tells of new pictures. A picture itself is sent by `cameras.ask_uploads`."""
+    """Check where S3 sends events of new pictures. A picture itself is sent by
+    `cameras.ask_uploads`."""
     storage = reach.services.settings.storage
     if not isinstance(storage, AwsStorage):
         raise NotSetUp("--stage names a stage in AWS")

@@ -1,1 +1,1 @@
-"""How is a dialect called, and what does its page or document say?"""
+"""Calls of dialects, and the contents of their pages and documents."""

@@ -1,5 +1,4 @@
-"""Years of shops of which everything is known: how often is a camera that works called quieter than
-usual?
+"""Simulated years of shops: how often a working camera is called quieter than usual.
 
     python -m tests.support.book.shop_years
 

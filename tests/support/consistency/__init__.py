@@ -1,1 +1,1 @@
-"""Does what is stored agree with itself? The checks of a tenant, and the repairs."""
+"""Consistency checks of everything that is stored of a tenant, and the repairs."""

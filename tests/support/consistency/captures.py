@@ -1,4 +1,5 @@
-"""Are captures right by their pictures, and sightings by the observations written with them?"""
+"""Checks of captures against their pictures, and of sightings against the observations written with
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does all that is stored of a tenant agree with itself?"""
+"""The check that everything stored of a tenant is consistent."""
 
 from __future__ import annotations
 

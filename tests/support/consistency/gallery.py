@@ -1,4 +1,4 @@
-"""Are counts, free places, lists, journal and index right by the faces themselves?
+"""Checks of counts, free places, lists, journal and index against the faces themselves.
 
 All of it changes with the gallery's seq, except the capacities of groups, which change together
 with what is left.

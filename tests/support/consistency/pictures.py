@@ -1,4 +1,4 @@
-"""Has each face its pictures, and each picture its face?"""
+"""Checks that each face has its pictures, and each picture its face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the items right that only lead to others?
+"""Checks of items that only point to others.
 
 Credentials to tenants and cameras, names to groups, cameras and faces, and the list of legal holds.
 """

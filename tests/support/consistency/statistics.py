@@ -1,4 +1,4 @@
-"""Are the calendar and the sealed days right by a recount of all observations?"""
+"""Checks of the calendar and the finalized days against a recount of all observations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are users right by their faces?"""
+"""Checks of users against their faces."""
 
 from __future__ import annotations
 

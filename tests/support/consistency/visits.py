@@ -1,4 +1,4 @@
-"""Are arrivals, negatives and merges of each face right by the records that they count?"""
+"""Checks of each face's arrivals, negatives and merges against the records that they count."""
 
 from __future__ import annotations
 

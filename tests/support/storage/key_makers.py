@@ -1,4 +1,4 @@
-"""Which functions of storage/keys make keys?"""
+"""The functions of storage/keys that make keys."""
 
 import inspect
 import re

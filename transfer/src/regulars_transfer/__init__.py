@@ -1,1 +1,1 @@
-"""How do many people get into a tenant at once, and out of it again?"""
+"""Bulk import of people into a tenant, and export out of it."""

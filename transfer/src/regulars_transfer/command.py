@@ -125,7 +125,7 @@ class ImportOptions(Struct, frozen=True):
             )
 
     def require_group(self, source: Source) -> None:
-        """Raise UsageError if neither the source nor an option says the group of somebody."""
+        """Raise UsageError if neither the source nor an option names a person's group."""
         if self.group is None and any(person.group is None for person in source.people):
             raise click.UsageError(
                 f"{source.about}, does not say the group of everybody: name one with --group"

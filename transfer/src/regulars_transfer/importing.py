@@ -546,7 +546,7 @@ def show_progress(
 
 
 def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
-    """Print each person of whom no picture was taken, and how often each reason was given.
+    """Print each person without an accepted picture, and how often each reason was given.
 
     Return the exit code.
 

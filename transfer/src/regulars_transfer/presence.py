@@ -1,10 +1,10 @@
-"""Who of a source is in the book already? The book itself is asked, so an import keeps no file of
-what it did.
+"""The people of a source who are in the book already. The book itself is asked, so an import keeps
+no file of its progress.
 
-A face that an import makes has an id that is computed of the person's group and name in the source,
-and of the photo that makes it. So the next import of the same asks for these ids: after a kill, in
-another shop, after a restore or a deletion it learns what is true there and then. Nobody who knows
-an id alone can tell the name: it takes the photo, too.
+A face that an import makes has an id computed from the person's group and name in the source, and
+from the photo that makes it. So the next import of the same source asks for these ids: after a
+crash, in another shop, after a restore or a deletion it finds the current state. An id alone does
+not reveal the name: that takes the photo, too.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _compute_face_id(group: str, key: str, photo_id: str) -> str:
 
 
 def find_person(service: Regulars, person: Person, face_ids: Mapping[str, str]) -> Presence | None:
-    """Find the face that an import made of the person; None: there is none.
+    """Find the face that an import made of the person; None if there is none.
 
     `face_ids`: of `choose_face_ids`. An id that the source gives may be somebody else's: it is this
     person's if a picture or the name is the same. Pictures of an export are trusted, so there the
@@ -99,7 +99,7 @@ def find_known_person(
 
 
 def read_presence(service: Regulars, faceid: str) -> Presence | None:
-    """Read the pictures of a face; None: there is no such face."""
+    """Read the pictures of a face; None if there is no such face."""
     try:
         pictures = service.list_pictures(faceid).pictures
     except codes.FaceNotFound:

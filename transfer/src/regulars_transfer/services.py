@@ -1,5 +1,5 @@
-"""People whom another face service knows: CompreFace and immich by their APIs, pictures in S3 with
-or without a collection of Rekognition.
+"""People from other face services: CompreFace and immich by their APIs, pictures in S3 with or
+without a collection of Rekognition.
 
 CompreFace: its REST API description 1.2.0. immich: its OpenAPI document, 1.106 and newer.
 Rekognition: its service model `rekognition/2016-06-27`; it keeps no pictures, so that those come

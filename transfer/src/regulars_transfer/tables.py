@@ -1,7 +1,7 @@
-"""Which rows has a table, as a spreadsheet saves it?
+"""The rows of a table, as spreadsheets save it.
 
-CSV has no rules that all keep: its bytes, its dividers and what stands before and below the table
-are told apart here. A workbook has (workbooks).
+CSV has no rules that all programs keep: this module detects the encoding, the delimiter, and the
+lines above and below the table. Workbooks follow a standard (workbooks).
 """
 
 from __future__ import annotations

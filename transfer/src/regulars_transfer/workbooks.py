@@ -1,4 +1,4 @@
-"""Which rows has the first sheet of a workbook (.xlsx; ECMA-376, Office Open XML)?
+"""The rows of the first sheet of a workbook (.xlsx; ECMA-376, Office Open XML).
 
 Cells are the texts that the spreadsheet shows: days as 2026-11-20, times as 09:30, zeros before a
 number if its format has them. Of merged cells each row has the text.

@@ -1,4 +1,4 @@
-"""Which faces are nearest to a probe? Exact top-k over rows in memory; knows no storage.
+"""Exact top-k search for the rows nearest to a probe, in memory. It does no storage IO.
 
 scan, coder; build_kernel compiles kernel.c.
 """

@@ -51,7 +51,7 @@ def build(machine: str) -> Path | None:
 
 
 def compile_with(compiler: list[str], target: Path) -> bool:
-    """Compile the library by this command; tell if it could."""
+    """Compile the library with this command; return whether it succeeded."""
     command = [*compiler, *_FLAGS, "-o", str(target), str(Path(__file__).with_name("kernel.c"))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- the compilers are named in this module
     if result.returncode:

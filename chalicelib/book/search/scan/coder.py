@@ -1,4 +1,4 @@
-"""Templates (the numbers that stand for faces) coded in few bytes, by which a search rules most out
+"""Compact codes of templates (the vectors of faces), by which a search excludes most of them
 without an error.
 
 They are rotated, cut into tiers of int8, with a bound for the rest.
@@ -201,7 +201,7 @@ def _write_codes(
 def bound_norms(
     part: NDArray[np.float32], rebuilt: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], ...]:
-    """Return upper bounds, by row, of the length of what codes stand for, and of their error.
+    """Return upper bounds, by row, of the norm of the coded vectors, and of their error.
 
     `part` has the numbers that were coded, `rebuilt` what the codes stand for. Each is computed in
     float32 with one rounding, of at most 2^-23 of the length, which is added.

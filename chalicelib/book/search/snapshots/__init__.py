@@ -1,4 +1,4 @@
-"""How is a gallery written as bytes, and read again with as few reads as possible?
+"""Snapshots: the binary form of a gallery, which is loaded with as few reads as possible.
 
 segment, loading, delta, scratch.
 """

@@ -21,7 +21,7 @@ _BODY = len(_MAGIC) + 4
 
 
 def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
-    """Return one change for each changed face, which says how it is after all of them.
+    """Return one change for each changed face, with its state after all of them.
 
     A PUT of a face into one group and a MOVE to another become a PUT into the other. A face that
     has no template of this model any more becomes a DELETE. None means that the changes drop a

@@ -139,7 +139,7 @@ def read_seq(items: ItemStore, tenant: str, searched_with: str | None = None) ->
 
 
 def read_models(items: ItemStore, tenant: str) -> list[str]:
-    """Return the face models by which a tenant has a gallery, the one that searches use first.
+    """Return the face models for which a tenant has a gallery, the one that searches use first.
 
     While a tenant changes to another model, that has a gallery, too. Raises TenantNotFound.
     """
@@ -207,7 +207,7 @@ def read_snapshot_changes(blobs: BlobStore, key: str) -> list[JournalEntry] | No
 
 
 def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
-    """Return the gallery, made of the templates that each face has: slow, and said in the log.
+    """Return the gallery, rebuilt from the templates of each face: slow, and logged.
 
     It is for when no snapshot, with the journal (the list of changes) behind it, has all of it.
     """

@@ -112,8 +112,8 @@ _TYPES = {
 
 
 class DamagedSnapshot(ValueError):
-    """Error for bytes that are no snapshot, a gallery as it is stored, or not a complete one; the
-    message says what is wrong."""
+    """Error for bytes that are no snapshot (a stored gallery), or an incomplete one; the message
+    states the problem."""
 
 
 class Segment(Struct, frozen=True):
@@ -160,7 +160,7 @@ class Segment(Struct, frozen=True):
 
 
 class Layout(Struct, frozen=True):
-    """The places of a snapshot's parts, told by its header, as offsets from the first byte."""
+    """Positions of a snapshot's parts, as offsets from the first byte, from its header."""
 
     header: Mapping[str, Any]
     body_at: int
@@ -228,7 +228,7 @@ def _list_sections(segment: Segment) -> dict[str, NDArray[Any]]:
 
 
 def header_length(prefix: bytes) -> int:
-    """Return where a snapshot's header ends, which its first `PREFIX` bytes say.
+    """Return the length of a snapshot's header, from its first `PREFIX` bytes.
 
     Raises DamagedSnapshot.
     """
@@ -243,7 +243,7 @@ def header_length(prefix: bytes) -> int:
 
 
 def parse_layout(head: bytes, size: int) -> Layout:
-    """Return where a snapshot of `size` bytes has what, after a check of its header.
+    """Return the layout of a snapshot of `size` bytes, after a check of its header.
 
     `head` is its first bytes, `header_length` at least. Raises DamagedSnapshot.
     """
@@ -326,7 +326,7 @@ def decode(data: bytes) -> Segment:
 
 
 def empty_segment(model: str) -> Segment:
-    """Return a gallery of nobody, as it is before its first change: no face, row or code."""
+    """Return an empty gallery, as it is before its first change: no face, row or code."""
     nothing = np.empty(0, dtype=np.uint32)
     return Segment(
         model=model,

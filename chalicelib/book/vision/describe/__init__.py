@@ -1,4 +1,4 @@
-"""What does a face look like? Its embedding, attributes, pose, quality, beauty and liveness.
+"""Description of a face: its embedding, attributes, pose, quality, beauty and liveness.
 
 embed, attributes, pose, quality, beauty, liveness
 """

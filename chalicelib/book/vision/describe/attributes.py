@@ -1,11 +1,11 @@
 """Looks of a face, by models (age, gender, emotion, liveness, pose) and by its landmarks
 (pose, beauty): eyes, nose tip and mouth corners.
 
-Liveness is presentation attack detection, passive, from one picture: does a face look like one
-before the camera, or like a picture of one? In ISO/IEC 30107-3's terms, an attack that passes
-counts for APCER, and a live face that is rejected for BPCER. docs/vision.md has what is known of
-both. In short: mostly the edge of the paper or screen about the face reveals an attack, and an
-attack that fills the picture passes. Advice, not proof. book/models.py applies the tenant's limit.
+Liveness is presentation attack detection, passive, from one picture: whether a face is before the
+camera, or is a picture of one. In ISO/IEC 30107-3's terms, an attack that passes counts for APCER,
+and a live face that is rejected for BPCER. docs/vision.md has what is known of both. In short:
+mostly the edge of the paper or screen around the face reveals an attack, and an attack that fills
+the picture passes. Treat it as advice, not as proof. book/models.py applies the tenant's threshold.
 
 Beauty is how squarely a face's mouth stands under its eyes: a figure of symmetry and nothing else,
 which does not say how attractive anybody finds the face (docs/vision.md). The tip of the nose does

@@ -1,4 +1,4 @@
-"""Templates of aligned faces: unit vectors whose dot product tells how alike faces are."""
+"""Templates of aligned faces: unit vectors whose dot product is the similarity of faces."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def join_parts(
     centre: NDArray[np.float32] | None,
     basis: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
-    """Return the templates made of each network's embeddings, which come to stand side by side.
+    """Return the templates joined from each network's embeddings, side by side.
 
     `parts` has (n, dimensions) of each network. First `centre`, the mean embedding, is taken from
     them. Then each is times the root of its network's weight, so that the score of two templates is

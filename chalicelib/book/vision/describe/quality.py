@@ -1,4 +1,4 @@
-"""How well a face can be recognised from its picture, 0..100.
+"""The quality of a face's picture for recognition, 0..100.
 
 There are seven factors of 0..1. Each is 1 if the picture could not be better for the embedding, and
 about 0.2 if half of the faces are no longer matched with a sharp photo of the same person. The
@@ -117,7 +117,7 @@ def measure_quality(
 def measure_masked_quality(
     image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]
 ) -> Quality:
-    """Return how well a face in a mask can be recognised, by what the mask leaves bare.
+    """Return how well a face in a mask can be recognised, by the part that the mask leaves visible.
 
     It is as `measure_quality`, but for two factors that cloth would spoil. Cloth has no fine
     detail, so it would seem blurred. It may be white, so it would seem overexposed. Both are

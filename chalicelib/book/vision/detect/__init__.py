@@ -1,4 +1,4 @@
-"""Where are the faces in a picture? Boxes, landmarks and aligned faces.
+"""Face detection: boxes, landmarks and aligned faces of a picture.
 
 detect, align. Inside, the detector: frame, yunet.
 """

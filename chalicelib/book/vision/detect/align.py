@@ -28,7 +28,7 @@ class Similarity(Struct, frozen=True):
 
     @property
     def shrink(self) -> int:
-        """By what whole factor it makes a picture smaller; 1 if it does not."""
+        """Integer factor by which it shrinks a picture; 1 if it does not."""
         return max(1, int(1 / abs(self.turn) + 1e-9))  # just below a whole number is rounding
 
 

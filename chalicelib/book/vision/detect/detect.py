@@ -650,7 +650,8 @@ def _decode_grid(
 
 
 def measure_overlap(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how much boxes overlap, 0..1: what two share, over what they cover together.
+    """Return the overlap of boxes, 0..1: the area that two share, over the area that they cover
+    together.
 
     Rows begin with x, y, width, height, and are broadcast against each other.
     """
@@ -718,7 +719,7 @@ class Frame(Struct, frozen=True):
     turn: float
 
     def cut_planes(self, image: NDArray[np.uint8], size: int) -> Planes:
-        """Return what the square shows as planes of `size` pixels a side, black outside `image`."""
+        """Return the square's contents as planes of `size` pixels a side, black outside `image`."""
         if self.turn:
             return make_planes(cut_turned(image, self.square, self.turn, size))
         return cut_planes_of_square(image, self.square, size)

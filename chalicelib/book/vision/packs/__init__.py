@@ -1,4 +1,4 @@
-"""Which models are there, where are their files, and how do they run?
+"""Model packs: the list of models, their files, and the sessions that run them.
 
 packs, manifest, session. Inside: calibration.
 """

@@ -182,8 +182,7 @@ class QualityRole(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MaskRole(Struct, frozen=True, forbid_unknown_fields=True):
-    """A linear rule on the template that tells a mask, and what it changes
-    (domain/rules/decision)."""
+    """A linear rule on the template that detects a mask, and its effect (domain/rules/decision)."""
 
     rule: str
     """File of the rule, (dimensions + 1,) float32, its constant the last."""
@@ -266,7 +265,7 @@ class CropRole(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True):
-    """Contents of a pack: its files, and what each is for.
+    """Contents of a pack: its files, and the role of each.
 
     `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness. Without
     head_pose the pose is computed from the landmarks (book/vision/describe/attributes.py).
@@ -291,7 +290,8 @@ class Manifest(Struct, frozen=True):
         return self.measured.curve
 
     def parse_population(self) -> Population:
-        """Return the strangers by whom scores are judged. Raises DamagedCalibration, OSError."""
+        """Return the population against which scores are normalised. Raises DamagedCalibration,
+        OSError."""
         population = parse_population_rows(self.measured, self.embedding.dimensions)
         return replace(population, mask_rule=self._read_mask_rule())
 
@@ -362,7 +362,8 @@ def _require_files(manifest: Manifest, folder: Path) -> None:
 
 
 def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
-    """Return the manifest with what `file` has of its model: a curve, and perhaps a population.
+    """Return the manifest with the calibration of its model in `file`: a curve, and perhaps a
+    population.
 
     A curve says how many strangers reach a score. If no population lies beside it, it was measured
     with the pack's own. If the file has no curve of the model, a warning is logged, and the
@@ -443,7 +444,7 @@ class Measured(Struct, frozen=True):
 
 
 def read_measured(file: Path, model: str) -> Measured | None:
-    """Return what `file` says was measured of the model; None if it has nothing of it.
+    """Return the measurements of the model in `file`; None if it has none.
 
     It holds a curve by model, how many strangers reach a score. Raises DamagedCalibration, OSError.
     """
@@ -468,7 +469,7 @@ def read_measured(file: Path, model: str) -> Measured | None:
 
 
 def parse_population_rows(measured: Measured, dimensions: int) -> Population:
-    """Return the population, the templates of strangers by whom scores are judged.
+    """Return the population: templates of unknown people, against which scores are normalised.
 
     Without a file of them it is empty. So it is if nobody knows how near faces usually are to it
     (`usual`). `dimensions` is how many numbers a template has. Raises DamagedCalibration for a file

@@ -34,7 +34,7 @@ place."""
 
 
 class MissingModel(RuntimeError):
-    """Error for a pack that cannot be used: what is missing or wrong, and a remedy."""
+    """Error for a pack that cannot be used, with the problem and a remedy."""
 
 
 class UnknownPack(MissingModel):
@@ -42,7 +42,7 @@ class UnknownPack(MissingModel):
 
 
 class State(StrEnum):
-    """Whether a file of a pack is there, and has the sha256 that the manifest says."""
+    """Whether a file of a pack exists, and has the sha256 of the manifest."""
 
     OK = "ok"
     MISSING = "missing"
@@ -50,8 +50,8 @@ class State(StrEnum):
 
 
 class Pack(Struct, frozen=True):
-    """A pack of face models: its manifest (what each of its files is for), and the folder of
-    these."""
+    """A pack of face models: its manifest (the role of each file), and the folder of these
+    files."""
 
     manifest: Manifest
     folder: Path
@@ -68,7 +68,7 @@ class Pack(Struct, frozen=True):
         return f"{self.manifest.name} {self.manifest.version}, of {self.folder}"
 
     def find_file(self, name: str) -> PackFile:
-        """Return what the manifest says of its file of this name."""
+        """Return the manifest's entry for the file of this name."""
         return next(file for file in self.files if file.name == name)
 
     def find_path(self, name: str) -> Path:
@@ -168,7 +168,7 @@ def find_by_model(model: str, models: Path | None) -> Pack:
 
 
 def find_number(model: str, models: Path | None) -> int:
-    """Return the number that stands for an embedding model of this id; 0 if no pack has it.
+    """Return the number of the embedding model with this id; 0 if no pack has it.
 
     Only manifests are read.
     """

@@ -1,4 +1,4 @@
-"""How do bytes become an upright picture, and a face a crop of it?
+"""Decoding of bytes into an upright picture, and crops of faces.
 
 image, crop, planes. Inside: containers.
 """

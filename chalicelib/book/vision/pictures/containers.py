@@ -102,7 +102,7 @@ def _find_brand(data: bytes) -> str | None:
 
 
 def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
-    """Return the file without metadata, and how it is to be turned: its EXIF orientation, 1..8.
+    """Return the file without metadata, and its EXIF orientation, 1..8.
 
     That is 1, upright, if it has none or an invalid one. Raises ValueError for a file of more than
     MAX_PARTS parts, or for a damaged one.

@@ -106,7 +106,7 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
 
 
 def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
-    """Return what a square shows as planes, `size_px` a side; black outside the picture.
+    """Return a square's contents as planes, `size_px` a side; black outside the picture.
 
     A square that is little larger than its planes (`is_plain`) is interpolated by onnxruntime,
     which is faster. Then it has to begin at a whole pixel, as `frame_box` lets it. One of 300
@@ -166,7 +166,7 @@ def enclose_box(box: BoundingBox, factor: float) -> Square:
 
 
 def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
-    """Return what a square shows, (size_px, size_px, 3), antialiased, black outside `image`."""
+    """Return a square's contents, (size_px, size_px, 3), antialiased, black outside `image`."""
     # The whole pixels about it, one at least, and the square's exact place in them.
     x0, y0 = math.floor(square.x), math.floor(square.y)
     x1 = max(math.ceil(square.x + square.side), x0 + 1)
@@ -183,7 +183,7 @@ def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.ui
 def cut_inside(
     image: NDArray[np.uint8], box: BoundingBox, factor: float, size_px: int
 ) -> NDArray[np.uint8]:
-    """Return the box and what is about it, as (size_px, size_px, 3), all from inside the picture.
+    """Return the box and its surroundings, as (size_px, size_px, 3), all from inside the picture.
 
     The box is enlarged `factor` times, then shrunk and shifted until it lies inside. Its
     proportions change, as they did when MiniFASNet was trained
@@ -205,7 +205,7 @@ def cut_inside(
 def cut_turned(
     image: NDArray[np.uint8], square: Square, turn: float, size_px: int
 ) -> NDArray[np.uint8]:
-    """Return what a square shows that is turned clockwise about its centre by `turn` radians.
+    """Return the contents of a square turned clockwise about its centre by `turn` radians.
 
     It is (size_px, size_px, 3), and black outside the picture. Turning averages nothing. So the
     upright region about the square is averaged by blocks before. Of a square of 440 pixels shown in

@@ -1,4 +1,4 @@
-"""How is CompreFace's REST API said? `/api/v1/*`, with an API key of a service in x-api-key.
+"""CompreFace's REST API: `/api/v1/*`, with an API key of a service in x-api-key.
 
 The page for users: docs/compreface.md.
 """

@@ -1,4 +1,4 @@
-"""One operation: whose key it is, and the answer in CompreFace's form and words."""
+"""One operation: the owner of its key, and the answer in CompreFace's form and words."""
 
 from __future__ import annotations
 

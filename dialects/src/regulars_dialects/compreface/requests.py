@@ -207,7 +207,7 @@ class Options(Struct, frozen=True):
 
 
 def check_name(name: str) -> str:
-    """Return a name that stands in a query or a path. Raises Failure."""
+    """Return a name from a query or a path. Raises Failure."""
     if not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
     if len(name) > LONGEST_NAME:

@@ -157,7 +157,7 @@ def detect(context: DeepStackContext) -> Body:
 
 
 def register(context: DeepStackContext) -> Body:
-    """Enrol somebody by the pictures of all files that were sent.
+    """Enrol a person by the pictures of all files in the request.
 
     The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows
     no clear face, or several, or REGISTER_TIME was over before it. `looks_like` is the name of
@@ -202,8 +202,8 @@ def register(context: DeepStackContext) -> Body:
 
 
 def recognize(context: DeepStackContext) -> Body:
-    """Say who each face of the picture is: the nearest person of the group, or "unknown" if nobody
-    is near enough.
+    """Match each face of the picture: the nearest person of the group, or "unknown" if none is near
+    enough.
 
     `min_confidence` can only raise the least closeness that gets a name (LEAST_NAMED).
     """

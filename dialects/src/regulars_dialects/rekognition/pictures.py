@@ -243,7 +243,7 @@ _DESCRIBERS: Mapping[str, Callable[[Estimates], object]] = {
 
 
 def detect_faces(context: RekognitionContext, members: Members) -> Members:
-    """Describe the faces of a picture. Nobody is searched for."""
+    """Describe the faces of a picture, without a search."""
     attributes = members.get("Attributes", [])
     require_one_picture(members["Image"])
     picture = read_picture(context, members["Image"])

@@ -1,4 +1,4 @@
-"""What a program with an SDK of AWS sends and expects."""
+"""Calls of a program with an SDK of AWS, and the answers that it expects."""
 
 from __future__ import annotations
 

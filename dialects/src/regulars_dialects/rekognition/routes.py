@@ -1,4 +1,4 @@
-"""The dialect's only route, `POST /`, and whose a request is that comes there."""
+"""The dialect's only route, `POST /`, and the owner of a request there."""
 
 from __future__ import annotations
 

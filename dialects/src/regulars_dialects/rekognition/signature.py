@@ -1,4 +1,4 @@
-"""Signature Version 4: by whom a request is signed, and whether with that one's secret.
+"""Signature Version 4: the claimed signer of a request, and the check of the signature.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """

@@ -1,1 +1,2 @@
-"""Which frames are worth sending: each way one small class behind `Chooser` (choose/chooser.py)."""
+"""The choice of frames to send: each way is one small class behind `Chooser`
+(choose/chooser.py)."""

@@ -317,7 +317,7 @@ class _TrackShots:
         return not frame.track and self.best.worth > self.sent and bool(frame.encode_picture())
 
     def choose_frame(self) -> EncodedFrame | None:
-        """Return the frame that is to go out in the end, with its views; None: there is none."""
+        """Return the frame to send in the end, with its views; None if there is none."""
         if not self.is_left:
             return None
         self.best.frame.views += tuple(self._choose_views())

@@ -162,7 +162,7 @@ def _recall_view(outlines: list[Any], sharpness: object) -> View:
 
 
 def find_middle(looks: list[Image.Image]) -> Image.Image:
-    """Return the middle grey level of each point: of somebody who passes nothing is left."""
+    """Return the median grey level of each point: a person who passes leaves no trace."""
     middle = len(looks) // 2
     levels = zip(*(look.tobytes() for look in looks), strict=True)
     return Image.frombytes("L", looks[0].size, bytes(sorted(point)[middle] for point in levels))

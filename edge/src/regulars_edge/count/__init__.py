@@ -1,1 +1,1 @@
-"""How many people cross a line in the picture, without their faces?"""
+"""Counting of people who cross a line in the picture, without their faces."""

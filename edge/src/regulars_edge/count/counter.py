@@ -86,7 +86,7 @@ class Minutes(Protocol):
     def cross(self, crossing: Crossing) -> None: ...
 
     def add_face(self, entered_ms: int) -> None:
-        """Note that somebody who came in then has shown a face since."""
+        """Note that a person who came in then has shown a face since."""
 
     def flush(self) -> None: ...
 
@@ -156,7 +156,7 @@ class Counter:
         return frame
 
     def note_still(self, at_ms: int) -> None:
-        """Note that nothing moves, by somebody else's word: the camera is watched all the same,
+        """Note that nothing moves, as reported by another part: the camera counts as watched,
         unless it shows nothing."""
         doubt = self._find_blindness()
         if doubt is None:

@@ -1,5 +1,5 @@
-"""Why a time at the line says nothing: it was not looked at in time, or what was seen is not to be
-trusted."""
+"""Reasons why a time at the line has no numbers: it was not watched in time, or the picture cannot
+be trusted."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Crowding:
         size_px: tuple[int, int],
         at_ms: int,
     ) -> None:
-        """Take in a look: whose tracks are gone, who is seen, and how many people crossed.
+        """Add an observation: the tracks that ended, the people seen, and the number of crossings.
 
         Left out are people who stand, who are often lost at the line and cross nothing. So are
         those who have crossed: at a door in the picture they come into view or vanish.
@@ -155,7 +155,7 @@ class Crowding:
 
 
 def is_at_line(body: Body, line: PlacedLine) -> bool:
-    """Tell whether somebody is so near to the line that he may have crossed it, or will."""
+    """Tell whether a person is so near to the line that they may have crossed it, or will."""
     along, off_px = line.measure(body.centre)
     return 0 <= along <= 1 and abs(off_px) <= NEAR * line.measure_extent(*body.box_xywh[2:])
 

@@ -77,7 +77,7 @@ class Feet:
     """Feet by square, and by _CROSSED how many people crossed."""
 
     def note(self, bodies: Sequence[Body], size_px: tuple[int, int], at_ms: int) -> None:
-        """Take in where people stand now."""
+        """Add the current positions of people."""
         self._find_slice(at_ms).update(_find_square(body, size_px) for body in bodies)
 
     def note_crossing(self, at_ms: int) -> None:

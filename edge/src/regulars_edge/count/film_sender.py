@@ -1,5 +1,5 @@
-"""Sends a camera's film without people to the shop in which somebody wants to see it; used by the
-thread of the camera's uploads."""
+"""Sends a camera's film without people to the shop that asks for it; used by the thread of the
+camera's uploads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_REFUSED = 2
 
 @dataclass(eq=False)
 class FilmSender:
-    """Sender of one camera's film. Nothing is sent unless somebody wants to see one."""
+    """Sender of one camera's film. Nothing is sent without a request."""
 
     spool: Spool
     service: Service
@@ -57,12 +57,12 @@ class FilmSender:
         self._backoff = Backoff(_FIRST_WAIT_S, LONGEST_WAIT_S)
 
     def is_overdue(self) -> bool:
-        """Tell whether somebody has waited for so long that any watched minute will do."""
+        """Tell whether a request has waited for so long that any watched minute will do."""
         is_waiting = self._shop is not None and self._lacks_film
         return is_waiting and self.now() - self._wanted_at >= LONGEST_WAIT_S
 
     def hear_wish(self, shop: str | None, asked_at: float, told: object = None) -> None:
-        """Take in the shop in which somebody wants to see a film now; None: nobody does.
+        """Receive the shop that requests a film now; None if there is no request.
 
         `asked_at`: when the heartbeat began whose answer says so; one from before a film was sent
         counts no more. `told`: the trouble that it said. Each is said once.

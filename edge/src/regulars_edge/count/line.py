@@ -24,7 +24,7 @@ the smallest person that is found takes."""
 
 
 class Crossing(NamedTuple):
-    """Somebody who crossed the line. `at_ms`: by the frames' time."""
+    """A person's crossing of the line. `at_ms`: by the frames' time."""
 
     at_ms: int
     way: Way

@@ -25,7 +25,7 @@ _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d+)?)")
 
 
 class FilmCrossing(NamedTuple):
-    """Somebody who crossed the line in a film. `at_s`: since its begin."""
+    """A person's crossing of the line in a film. `at_s`: since its start."""
 
     at_s: float
     way: Way
@@ -77,8 +77,8 @@ def _read_row(row: Sequence[str], before_s: float, film_s: float) -> FilmCrossin
 def find_unmatched(
     true: Sequence[FilmCrossing], counted: Sequence[FilmCrossing]
 ) -> tuple[list[FilmCrossing], list[FilmCrossing]]:
-    """Find who was missed, and who is false. Crossings of one way match, each once, within NEAR_S;
-    as many as can be."""
+    """Find missed and false crossings. Crossings in one direction match, each once, within NEAR_S;
+    as many as possible."""
     missed: list[FilmCrossing] = []
     false: list[FilmCrossing] = []
     for way in WAYS:
@@ -97,7 +97,7 @@ def find_unmatched(
 
 
 def measure_accuracy(counted: Mapping[int, int], true: Mapping[int, int]) -> float | None:
-    """Return the share of the people of one way that was counted right; None: nobody went there,
+    """Return the share of people in one direction that was counted right; None if there was nobody,
     and nobody was counted.
 
     If somebody was counted where nobody went, it is 0. Else it is 1 less what was wrong in each

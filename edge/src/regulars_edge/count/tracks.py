@@ -1,4 +1,4 @@
-"""Which person of a picture is which of the pictures before, and who has crossed the line.
+"""Tracks of people from picture to picture, and their crossings of the line.
 
 As for faces (choose/by_face.py), the nearest pairs of a track and a box are joined first. A box is
 expected where the track's speed carries it (alpha-beta filter: Benedict and Bordner, 1962). The
@@ -68,7 +68,7 @@ class BodyTrack:
 
     @property
     def is_person(self) -> bool:
-        """Return whether it was seen often enough to be somebody, and no false alarm."""
+        """Return whether it was seen often enough to be a person, and no false alarm."""
         return self.looks >= _LEAST_LOOKS
 
     @property
@@ -191,8 +191,8 @@ class BodyTracks:
         return join_nearest(tracks, bodies, lambda track, body: track.measure_distance(body, at_ms))
 
     def hold_still(self, passed_ms: int) -> None:
-        """Let time pass in which nothing moved, so that nobody has left: people stand where they
-        stood."""
+        """Let time pass in which nothing moved, so that nobody has left: people keep their
+        positions."""
         for track in self.live:
             track.seen_ms += passed_ms
             track.speed = 0.0, 0.0

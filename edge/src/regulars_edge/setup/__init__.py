@@ -1,1 +1,1 @@
-"""Which cameras are there, and how do they get into edge.toml?"""
+"""Setup: discovery of cameras, and their configuration in edge.toml."""

@@ -570,7 +570,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve_first_page(arguments: argparse.Namespace) -> int:
-    """Answer until edge.toml is written; return 0 then, 4 if nobody came.
+    """Serve the page until edge.toml is written; return 0 then, 4 if nobody used it.
 
     Raises EdgeError if it cannot begin.
     """

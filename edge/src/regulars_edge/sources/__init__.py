@@ -1,2 +1,2 @@
-"""Where pictures come from: one small class a kind of camera, all behind `Source`
+"""Sources of pictures: one small class a kind of camera, all behind `Source`
 (sources/source.py)."""

@@ -144,7 +144,8 @@ class BlockageCheck:
 
     @property
     def name(self) -> Trouble | None:
-        """Return what a heartbeat calls `trouble`; None: there is none, or it has no name."""
+        """Return the name of `trouble` for heartbeats; None if there is no trouble, or it has no
+        name."""
         if self.trouble is None or self.is_blind:
             return None
         if self._is_broken:
@@ -281,7 +282,7 @@ class Alarm:
             self.text = self.text or difference  # a cloth that moves is blurred, then shows less
 
     def lasts(self, difference: str | None, used_s: float) -> bool:
-        """Tell whether the picture has differed for so long that it is told."""
+        """Tell whether the picture has differed for long enough to be reported."""
         if difference is None or self._other_since is None:
             return False
         shows_less = difference in (SHOWS_LESS, IS_BLANK)
@@ -494,7 +495,7 @@ class Usual:
         return SHOWS_LESS if any(quarter.outline == 0 for quarter in strange) else IS_OTHER
 
     def learns(self, used_s: float) -> bool:
-        """Tell whether it is not known yet what is usual, or is to be learnt anew."""
+        """Tell whether the usual picture is not known yet, or is to be learnt again."""
         return used_s < max(DAY_S, self._trusts_until) or len(self._hours) < FEWEST_HOURS
 
     def _find_strange(self, quarters: list[Quarter]) -> list[bool]:

@@ -1,5 +1,4 @@
-"""How does the uploader log in to a camera, over HTTP and RTSP? A wrong password:
-sources/wrong_password.py.
+"""Login to cameras, over HTTP and RTSP. Wrong passwords are handled by sources/wrong_password.py.
 
 Basic (RFC 7617) and Digest (RFC 7616, MD5 and SHA-2, quality `auth` or none): urllib3 knows Basic
 only, FFmpeg no SHA-2; a second HTTP library for these few lines would double what the uploader
@@ -42,8 +41,8 @@ class Credentials:
     _count: int = field(default=0, init=False)
 
     def check(self, url: str) -> None:
-        """Raise PasswordRefused if the host of this URL has refused them, and may not hear them
-        yet."""
+        """Raise PasswordRefused if the host of this URL has refused them, and its pause is not
+        over."""
         self.refusals.check(url, self.user, self.password, self.way)
 
     def open_login(self, url: str) -> AbstractContextManager[None]:

@@ -159,7 +159,7 @@ class PacketCount:
 
 @dataclass(eq=False, repr=False)
 class LiveSource:
-    """A stream that goes on while nobody looks: each interval, the newest frame is taken.
+    """A stream that runs continuously: each interval, the newest frame is taken.
 
     A thread of its own reads all the time, so that nothing piles up between the camera and here; it
     decodes nothing. While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg
@@ -297,7 +297,7 @@ class LiveSource:
 
 
 class Mailbox:
-    """The packets that a stream has sent since its newest key frame and nobody has decoded yet."""
+    """The packets since the stream's newest key frame that were not decoded yet."""
 
     def __init__(self, most_bytes: int = 64 * 2**20) -> None:
         """Hold up to so many bytes; if there are more between two key frames, all wait for the next

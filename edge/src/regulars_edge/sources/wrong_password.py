@@ -1,5 +1,5 @@
-"""When is a password that a camera has refused given again? After 5 minutes, then every 30; a new
-one at once. While a login is not answered, the others of its account wait."""
+"""Pauses after a camera has refused a password: it is tried again after 5 minutes, then every 30; a
+new password at once. While a login is not answered, the others of its account wait."""
 
 from __future__ import annotations
 

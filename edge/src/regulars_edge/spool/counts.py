@@ -71,7 +71,7 @@ def add_part(
 
 
 def list_due(db: sqlite3.Connection, camera: str, service_ms: int) -> DueMinutes:
-    """Return the oldest minutes that are over and to be told, whole; none if they may wait."""
+    """Return the oldest finished minutes to be reported, whole; none if they may wait."""
     over_ms = service_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
     untold = db.execute(
         "SELECT at_ms, max(came_in + went_out + faces) FROM counts "
@@ -157,8 +157,8 @@ def _read_lost(text: str) -> Counter[str]:
 
 
 def note_told(db: sqlite3.Connection, camera: str, due: DueMinutes, life: str) -> None:
-    """Note that a life of the shop's book was told these minutes, as they were when they were
-    listed."""
+    """Record that these minutes were reported to a life of the shop's book, as they were when they
+    were listed."""
     db.executemany(
         "UPDATE counts SET life = ? WHERE camera = ? AND shop = ? AND at_ms = ? AND id <= ?",
         [(life, camera, due.shop, minute.at_ms, due.last_row) for minute in due.minutes],

@@ -86,7 +86,7 @@ def parse_name(name: str) -> tuple[str, Stamp] | None:
 
 
 def parse_shop(name: str) -> str:
-    """Return whom the copy of this name is for; empty: its name does not say it."""
+    """Return the shop that the copy of this name is for; empty if its name has none."""
     return name.partition("_")[0][_TOKEN_LETTERS:]
 
 

@@ -1,4 +1,4 @@
-"""What the spool holds."""
+"""The contents of the spool."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Stamp:
-    """A picture's time: by a clock of this machine (`moment`), or as somebody stated it
-    (`stated_ms`).
+    """A picture's time: by a clock of this machine (`moment`), or a stated one (`stated_ms`).
 
     A stated time (EXIF, a file's own, a position in a video) is never corrected. The time of a
     moment is worked out when the picture is first offered, since only then the service's clock is
@@ -124,7 +123,7 @@ class MinutePart:
 
 @dataclass(frozen=True)
 class Minute:
-    """A camera's minute as it is told: people and faces are None if it is not to be trusted.
+    """A camera's minute as it is reported: people and faces are None if it cannot be trusted.
 
     `at_ms`: its begin, in ms since 1970; `doubt`: why it is not to be trusted; "": it is, or nobody
     watched. `sure_in`, `sure_out`: of one that is not, at least so many crossed.
@@ -142,8 +141,8 @@ class Minute:
 
 @dataclass(frozen=True)
 class DueMinutes:
-    """Minutes of one camera and shop that are to be told; `last_row`: what is newer than this row
-    of the spool is not in them."""
+    """Minutes of one camera and shop to be reported; `last_row`: what is newer than this row of the
+    spool is not in them."""
 
     minutes: tuple[Minute, ...]
     shop: str

@@ -1,5 +1,5 @@
-"""Whose pictures are whose: each is for the shop that the box was set up for when it was taken, and
-goes to no other.
+"""The owner of each picture: the shop that the box was set up for when it was taken. No other shop
+receives it.
 
 A shop is named by its book's id, as the service says it (X-Regulars-Book). Before the service has
 said it, a name is made of URL and API key (`name_shop`); of the URL alone for a service of an older

@@ -537,8 +537,8 @@ class Spool:
         return len(rows)
 
     def refuse_picture(self, row_id: int, reason: str) -> None:
-        """Quarantine: the picture stays, with the reason, and is not offered again until somebody
-        says so."""
+        """Quarantine a picture: it stays, with the reason, and is not offered again until a person
+        releases it."""
         with self.books.writing() as db:
             db.execute(
                 "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ? AND "
@@ -688,7 +688,7 @@ class Spool:
             counts.add_part(db, camera, part, self.books, hours)
 
     def list_due_minutes(self, camera: str, service_ms: int) -> DueMinutes:
-        """List the minutes that the camera's shop is to be told, at this time of the service.
+        """List the minutes to be reported to the camera's shop, at this time of the service.
 
         None of another shop is among them, and none of this boot until its time is known.
         """
@@ -702,7 +702,7 @@ class Spool:
             return counts.list_due(db, camera, service_ms)
 
     def note_told(self, camera: str, due: DueMinutes, life: str) -> None:
-        """Note that these minutes were told to a life of their shop's book."""
+        """Record that these minutes were reported to a life of their shop's book."""
         with self.books.writing(durable=False) as db:
             counts.note_told(db, camera, due, life)
 

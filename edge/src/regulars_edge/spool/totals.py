@@ -1,6 +1,5 @@
-"""What the spool holds, in figures: for `status`, the metrics and the heartbeat; and how many bytes
-of pictures may be sent in a calendar month, since mobile lines are paid by volume.
-"""
+"""The spool's contents in figures: for `status`, the metrics and the heartbeat; and how many bytes
+of pictures may be sent in a calendar month, since mobile lines are paid by volume."""
 
 from __future__ import annotations
 

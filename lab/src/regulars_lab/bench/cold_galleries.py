@@ -1,5 +1,4 @@
-"""How often does a search find its gallery in no memory, by the number of shops and of search
-functions?
+"""Measure how often a search finds its gallery not in memory, by shops and search functions.
 
     python -m regulars_lab.bench.cold_galleries [--shops 100,1000,10000] [--functions 1,8] [--faces
     30000]

@@ -1,4 +1,4 @@
-"""How long does a small shop's capture wait while another tenant has many in the queue?
+"""Measure how long a small shop's capture waits while another tenant has many in the queue.
 
     python -m regulars_lab.bench.fairness [--backlog 100000] [--seconds 1200] [--json FILE]
 

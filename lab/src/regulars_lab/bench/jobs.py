@@ -1,5 +1,4 @@
-"""Jobs of the clock on AWS with many captures: does each come to an end, and with how many tenants
-no more?
+"""Measure whether scheduled jobs on AWS complete with many captures, and up to how many tenants.
 
     python -m regulars_lab.bench.jobs [--captures 5000] [--cameras 5] [--days 120] [--parts 20]
     [--json FILE]

@@ -1,4 +1,4 @@
-"""How many bytes do snapshots write for 256 changes of a large gallery?
+"""Measure how many bytes snapshots write for 256 changes of a large gallery.
 
     python -m regulars_lab.bench.snapshots [--faces 200000] [--builds 80]
 

@@ -8,8 +8,8 @@ FOLDER has `people`, a folder a person, as of bench/book. Each person withdraws,
 photo. A stranger is some other photos of a person, drawn by lot. `erased` and `kept back` are the
 shares of those that are taken for the person, by either threshold. `missed before` counts those of
 whom no photo alone is. `wrongly erased` and `wrongly kept back` are the shares of those that are
-taken for one of so many others. Then people come six times: how many are regulars, by the threshold
-that a further sighting of a stranger asks for?
+taken for one of so many others. Then people come six times, and it counts how many are regulars, by
+the threshold that a further sighting of a stranger asks for.
 
 With `--condition` it only measures the share of pictures that keep a template of somebody who
 withdrew: those that are good enough for a stranger, and are not recognised by the mean of so many

@@ -1,1 +1,1 @@
-"""How were the files of the face pack made?"""
+"""Commands that make the files of the face pack."""
