@@ -20,6 +20,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "lab/README.md": "measure.md",
+    "tests/README.md": "tests.md",
 }
 """Pages beside docs/, and what they are called in the site."""
 

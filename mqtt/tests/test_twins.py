@@ -61,7 +61,7 @@ def test_the_broker_is_told_nobody_from_another_but_by_the_number_of_a_visit(
     assert any('"visit": 2' in line for line in heard["one"])
     assert any('"visit": 3' in line for line in heard["more"])
     [point] = [one for one in list_said() if "broker" in one]
-    assert "number of the visit" in point
+    assert "visit number" in point
 
 
 def enrol_cid(client: Regulars, name: str) -> str:

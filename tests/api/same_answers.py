@@ -185,8 +185,8 @@ def _icredit(**fields: str) -> bytes:
 
 
 STAGE = "docs/stage.md"
-_NOBODYS = (STAGE, "For an unknown path, its 404 has the fields of all dialects together")
-_TOO_LARGE = "Its error for a body that is too large has other words"
+_NOBODYS = (STAGE, "404 for an unknown path has the fields of all dialects together")
+_TOO_LARGE = "error for a body that is too large is worded"
 MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (
     b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10)
 )
@@ -246,7 +246,7 @@ b'"\xff\xfe"}',
     row("a body that is compressed", "POST", "/v1/groups", 415, "gzip", KEY, AS_JSON,
         ("Content-Encoding", "gzip"),
         body=gzip.compress(b'{"name": "family"}'),
-        apart=Apart(409, "family", STAGE, "unpacks a body")),
+        apart=Apart(409, "family", STAGE, "decompresses gzip bodies")),
     row("a body over 4 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON,
         body=MORE_THAN_4_MIB, apart=Apart(413, "4194304", STAGE, _TOO_LARGE)),
     row("a body over 6 MiB", "POST", "/v1/groups", 413, "larger than", KEY, AS_JSON,
@@ -260,7 +260,7 @@ b'"\xff\xfe"}',
     row("a method that nobody has", "PROPFIND", "/v1/groups", 404, "openapi", KEY,
         apart=Apart(404, "openapi", *_NOBODYS)),
     row("a semicolon in a query", "GET", "/v1/faces?name=a;group=b", 200, '"faces":[]', KEY,
-        apart=Apart(400, "leave out group", STAGE, "`;` parts a query")),
+        apart=Apart(400, "leave out group", STAGE, "`;` separates parameters")),
     row("a brace in a query", "GET", "/v1/faces?name={{face}}", 200, '"faces":[]', KEY,
         apart=Apart(400, "Bad Request", STAGE, "`|`, `{` and `}`")),
 )  # fmt: skip

@@ -36,7 +36,7 @@ from chalicelib.domain.model import LIMITS, MAX_PICTURES, Profile
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES, MOST_PIXELS
 from chalicelib.domain.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, rate_closeness
 from tests.support.box.server import Server
-from tests.support.box.session import DOCS, Session, read, sees
+from tests.support.box.session import DOCS, ROOT, Session, read, sees
 from tests.support.closeness import CURVE
 from tests.support.pictures import photos as at_hand
 
@@ -55,6 +55,14 @@ def test_the_first_calls_of_v1_work_as_printed(server: Server, photos: Path) -> 
     assert face["candidates"][0]["face"]["id"] == enrolled["id"]
     assert captured["camera"] == "door"
     assert [(one["name"], one["visit"]) for one in arrivals["arrivals"]] == [("Ann Lee", 1)]
+
+
+def test_readmes_calls_of_v1_and_sunmi_find_the_same_person(server: Server, photos: Path) -> None:
+    portrait, readme = photos / at_hand.PORTRAIT, ROOT / "README.md"
+    v1, sunmi = Session.of("v1, the native API", readme), Session.of("SUNMI", readme)
+    enrolled, _ = map(json.loads, v1.answers(server, portrait))
+    (found,) = map(json.loads, sunmi.answers(server, portrait, "md5sum", "sed", "cut", "date"))
+    assert found["data"]["faceid"] == enrolled["id"]
 
 
 def test_the_limits_of_v1s_page_are_those_of_the_code() -> None:
@@ -92,8 +100,8 @@ def test_the_limits_of_files_are_those_of_the_code() -> None:
         ("JSON", f"{forms.MAX_COMMAS:,} commas"),
         ("form", f"{multipart.MAX_PARTS} parts, or {forms.MAX_FIELDS} fields"),
         ("form", f"{forms.MAX_URLENCODED_BYTES // 2**10} KiB"),
-        ("answer of a camera in XML", mib(onvif.LARGEST_ANSWER_BYTES)),
-        ("list of Frigate", mib(frigate.MOST_LISTED_BYTES)),
+        ("a camera's XML response", mib(onvif.LARGEST_ANSWER_BYTES)),
+        ("Frigate's list", mib(frigate.MOST_LISTED_BYTES)),
     ]
     said = dict(re.findall(r"^\| ([^|]+) \| ([^|]+)\|$", read(API), re.MULTILINE))
     assert [(kind, limit) for kind, limit in rows if limit not in said[kind]] == []

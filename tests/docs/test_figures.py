@@ -62,6 +62,12 @@ def test_readme_says_what_accuracy_measured_and_the_less_favourable_rows_too() -
     for fpir, fnir in (one, three):
         assert f"{100 * float(fnir):.1f} %" in readme
         assert f"{100 * float(fpir):.2f} %" in readme
+    *_, typical, dark = cells("Balanced | ")
+    for light, fnir in (("typical light", typical), ("dark", dark)):
+        assert f"door camera, {light} | one press photo | {100 * float(fnir):.0f} % |" in readme
+    everybody, east_asian = cells("300 random people")[-1], cells("164 with East Asian")[-1]
+    assert f"| {100 * float(everybody):.2f} %, measured with nearer faces |" in readme
+    assert f"up to {100 * float(east_asian.strip('*')):.2f} %" in readme
     beside, splits = read(DOCS / "coming-from.md"), []
     for scene in ("`spread`: ten", "`backlog`", "`rush`"):
         precision, recall, split, _mixed = cells(scene)[-1].split(", ")

@@ -63,7 +63,7 @@ def test_doctor_says_of_each_party_what_the_page_shows(
     monkeypatch.chdir(tmp_path)
     server = Server(tmp_path / "shop")
     block = (
-        PAGE.partition("\n### Do others hear it\n")[2]
+        PAGE.partition("\n### Test external connections\n")[2]
         .partition("```console\n$ regulars ")[2]
         .partition("```")[0]
     )

@@ -204,11 +204,11 @@ def mask(answer: Answer) -> str:
 def list_said() -> list[str]:
     """The points that docs/privacy.md makes of what can still be told."""
     page = Path("docs/privacy.md").read_text()
-    part = page.partition("## What can still be told of somebody\n")[2].partition("\n## ")[0]
+    part = page.partition("## What can still be inferred\n")[2].partition("\n## ")[0]
     return [" ".join(point.split()) for point in re.findall(r"^- (.*(?:\n  .*)*)", part, re.M)]
 
 
-_SAID_TO = {Role.VIEWER: "(viewer)", Role.OPERATOR: "(editor)", Role.ADMIN: "(manager)"}
+_SAID_TO = {Role.VIEWER: "**Viewers,", Role.OPERATOR: "**Operators,", Role.ADMIN: "**Admins,"}
 
 
 def list_paths_said(role: Role) -> set[str]:

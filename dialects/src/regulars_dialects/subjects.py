@@ -1,6 +1,6 @@
 """Subjects: the names of a group, each with its photos, and the search for those most like a face.
 
-A subject is a user (api/user_records) with a name, and one face has all its photos;
+A subject is a user (records) with a name, and one face has all its photos;
 domain/rules/choice chooses the ones by which it is compared. An example is a photo that was added;
 its id holds the face's id and the beginning of the photo's, so that nothing else has to be stored
 of it. A subject has two faces only if one was restricted while it was created again, until a

@@ -210,7 +210,7 @@ def test_a_link_to_figures_tells_by_figures_alone_that_somebody_came(make_shop: 
     hers = Visit(MARKED, "guest", 280.4)
     twins = make_shop("without", *both_regulars()), make_shop("with", *both_regulars(), hers)
     assert {path for path, _ in list_told(twins, "traffic", SPANS[:1])} == {"/v1/statistics"}
-    said = "link to figures.*in which hour somebody came"
+    said = "link to figures.*in which hour someone came"
     assert [point for point in list_said() if re.search(said, point)]
 
 

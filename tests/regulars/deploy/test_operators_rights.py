@@ -150,18 +150,18 @@ _DEAD_LETTERS = {
 _LOG = f"arn:aws:logs:{_PLACE}:log-group:/aws/lambda/{STACK}/ingest:*"
 _GATEWAY_LOG = f"arn:aws:logs:{_PLACE}:log-group:/aws/apigateway/{STACK}:*"
 TOLD = {
-    "Alarms go to": [
+    "Alarms are sent to": [
         Call("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{_PLACE}:alarm:{STACK}-Busy-AbC", {})
     ],
-    "Look at the dashboard": [
+    "Check the dashboard": [
         Call("cloudwatch:GetDashboard", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{STACK}", {}),
         Call("cloudwatch:GetMetricData", "*", {}),
     ],
-    "the log of the named function (`filter": [
+    "the log of the function in question (`filter": [
         Call("logs:StartQuery", _LOG, {}),
         Call("logs:GetQueryResults", "*", {}),
     ],
-    "find the message's key in ingest's log": [Call("logs:FilterLogEvents", _LOG, {})],
+    "Find the message's key in ingest's log": [Call("logs:FilterLogEvents", _LOG, {})],
     "writes a line for each request to": [
         Call("logs:StartQuery", _GATEWAY_LOG, {}),
         Call("logs:FilterLogEvents", _GATEWAY_LOG, {}),

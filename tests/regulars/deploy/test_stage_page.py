@@ -195,7 +195,7 @@ def test_the_page_says_who_calls_each_command_that_those_who_run_a_stage_may_not
             right = f"{service}:{operation.replace('-', '')}"
             if not may(make_operators_policy(STACK), right):
                 named.append(right)
-                is_of_deployer = "to who deploys" in paragraph
+                is_of_deployer = "to the deploying role" in paragraph
                 assert is_of_deployer or "administrator" in paragraph, command
                 assert not is_of_deployer or may(make_role_policy(STACK), right), command
     assert "sqs:startmessagemovetask" not in named
