@@ -48,7 +48,8 @@ def test_settings_says_what_accuracy_measured(language: str) -> None:
 
 def test_tasks_say_what_accuracy_measured() -> None:
     strangers, one, three = dict(shares())["balanced"]
-    assert f"of strangers about {strangers} in 1,000 searches do" in read(DOCS / "tasks/asked.md")
+    asked = read(DOCS / "tasks/asked.md")
+    assert f"about {strangers} in 1,000 searches for unknown people" in asked
     said = read(DOCS / "tasks/enrol.md").replace("\n", " ")
     assert f"{one} of 100 regulars are missed at a visit; with three, {three} (" in said
 

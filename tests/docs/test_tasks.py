@@ -104,7 +104,7 @@ def test_a_capture_sent_by_hand_is_in_the_book(server: Server, photos: Path) -> 
 
 
 def test_a_camera_that_sends_by_itself_is_in_the_book(server: Server, photos: Path) -> None:
-    session = Session.of("Try it as the camera would", TASKS / "push.md")
+    session = Session.of("Test it with curl", TASKS / "push.md")
     (line,) = session.output(server, "curl", "sed", picture=photos / at_hand.PORTRAIT)
     capture = json.loads(line)
     assert (capture["camera"], capture["state"]) == ("till", "stored")
@@ -122,7 +122,7 @@ def test_who_came_today_is_told_by_command_and_by_call(server: Server, photos: P
 
 def test_a_backup_is_tried_as_the_page_says(server: Server, photos: Path) -> None:
     sees(server, photos / at_hand.OTHER)
-    printed = Session.of("Try it once", TASKS / "backup.md").output(server)
+    printed = Session.of("Test a backup", TASKS / "backup.md").output(server)
     assert "it holds pictures, templates and keys" in printed[0]
     assert (server.data.parent / "tried" / "regulars.sqlite").exists()
 
@@ -177,7 +177,7 @@ def test_all_shops_are_printed_one_below_the_other(server: Server, photos: Path)
 
 def test_minutes_are_taken_back_and_given_back(server: Server, photos: Path) -> None:
     sees(server, photos / at_hand.OTHER)
-    printed = Session.of("Take back what is wrong", TASKS / "count.md").output(server)
+    printed = Session.of("Exclude wrong counts", TASKS / "count.md").output(server)
     row = "door    2026-03-01T07:00:00.000Z  2026-03-01T09:30:00.000Z"
     assert printed == ["CAMERA  FROM                      TO", row] * 2
 
@@ -191,7 +191,7 @@ def test_a_merge_is_undone(server: Server, photos: Path) -> None:
 
 
 def test_a_consent_is_written_down_and_listed(server: Server, photos: Path) -> None:
-    session = Session.of("Write it down", TASKS / "consent.md")
+    session = Session.of("Record consent", TASKS / "consent.md")
     read, written, listed = map(json.loads, session.answers(server, photos / at_hand.PORTRAIT))
     assert read == written
     assert listed["consents"] == [written]
@@ -213,7 +213,7 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(
     shutil.copy(photos / sent, folder / "letter.jpg")
     for section, file in (
         ("With the command line", "ann"),
-        ('Somebody whom you do not know asks: "am I in there?"', "answer"),
+        ("Search by a photo", "answer"),
     ):
         [printed] = Session.of(section, page).output(server)
         assert re.fullmatch(
@@ -241,7 +241,7 @@ def test_a_photo_is_compared_in_all_shops_of_a_chain(server: Server, photos: Pat
                 "POST", "/v1/faces", {"id": faceid, "group": "regular", "picture": picture}
             )
     shutil.copy(photos / sent, server.data.parent / "letter.jpg")
-    printed = Session.of("Somebody asks a chain", TASKS / "asked.md").output(server)
+    printed = Session.of("Requests to a chain", TASKS / "asked.md").output(server)
     assert [line.partition(",")[0] for line in printed] == [
         "chain-shop.zip  face ann",
         "chain-shop-12.zip  face 21",
@@ -272,7 +272,7 @@ def test_the_runbooks_say_what_lay_there_and_renew_it(server: Server, photos: Pa
         v1 = V1(connection, server.credentials("shop").api_key)
         assert v1.call("GET", "/v1/members")["members"] == []
     assert main(["backup", str(folder / "night.tar"), "--data", str(server.data)]) == 0
-    backup = Session.of("A backup that got out", page).output(server)
+    backup = Session.of("A leaked backup", page).output(server)
     assert "people   1 with templates" in backup[2]
     assert (folder / "renewed" / "regulars.sqlite").exists()
     assert key not in (folder / "renewed" / "credentials.json").read_text()
@@ -285,7 +285,7 @@ def test_pictures_are_switched_off(server: Server) -> None:
 
 
 def test_the_notice_says_who_is_responsible(server: Server) -> None:
-    printed = "\n".join(Session.of("Say what only you know", TASKS / "notice.md").output(server))
+    printed = "\n".join(Session.of("Complete the settings", TASKS / "notice.md").output(server))
     assert "Ann Lee Ltd, 1 High Street" in printed
     assert "privacy@shop.example" in printed
     assert "____" not in printed
@@ -324,7 +324,7 @@ def test_an_arrival_is_told_to_a_broker_as_the_page_says(
 ) -> None:
     page = TASKS / "mqtt.md"
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
-        with Session.of("Begin", page).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
+        with Session.of("Start it", page).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
             with Regulars(server.url, api_key=server.credentials("shop").api_key) as client:
                 client.get_session()
                 book = client.book.id
@@ -355,7 +355,7 @@ def test_a_person_whom_frigate_sees_is_named_there(
         listening(broker) as listener,
         frigate() as stand_in,
     ):
-        session = Session.of("Begin", TASKS / "frigate.md")
+        session = Session.of("Start it", TASKS / "frigate.md")
         with session.running(
             server, BROKER=f"mqtt://127.0.0.1:{broker.port}", FRIGATE=stand_in.url
         ):
