@@ -29,11 +29,11 @@ OURS_LOCK := $(WHEELS_LOCK) --no-emit-package regulars-client infra/locks/ours.i
 
 .PHONY: help setup demo serve test rest lab check format client site pictures bench package release clean
 
-help:  ## These lines
+help:  ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "make %-9s%s\n", $$1, $$2 }'
 	@echo "The longer proofs, benches and what makes a release: make -C lab"
 
-setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
+setup: .venv/box  ## Install what the box runs with into .venv
 
 .venv/python: infra/locks/setup.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
@@ -80,23 +80,23 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	$(BIN)/python -m pip install -qq --no-deps "face_recognition==1.3.0" "face_recognition_models==0.3.0" || echo "face_recognition is not to be had: regulars_lab.bench.vision leaves it out"
 	@touch $@
 
-demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
+demo: setup  ## Show the main workflow on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
-serve: setup  ## The service on this machine
+serve: setup  ## Run the service on this machine
 	$(BIN)/regulars serve
 
-test: .venv/compiled  ## The same tests for the same files, in twelve minutes; TESTS=edge/tests for all tests of a folder or file
+test: .venv/compiled  ## Run the main tests (twelve minutes); TESTS=edge/tests for all tests of a folder or file
 	$(PYTEST) $(or $(TESTS),-m 'not rest')
 
-rest: .venv/compiled  ## All tests that `make test` leaves out: what takes long, and the distributions' own
+rest: .venv/compiled  ## Run the tests that `make test` leaves out: slow ones, and those of the distributions
 	$(PYTEST) -m rest
 	$(PYTEST) $(filter-out lab/tests,$(wildcard */tests))
 
-lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart; ALL=1 with all pictures
+lab: .venv/lab  ## Run what needs the pictures next to the checkout (../shared): the lab's tests and the accuracy; ALL=1 for all pictures
 	$(PYTEST) $(if $(ALL),--hypothesis-profile long) lab/tests
 
-check: .venv/check  ## Format, lint, types, layers, the console's JavaScript, lines of code; what the docs say is checked by `make test`
+check: .venv/check  ## Check format, lint, types, layers, the console's JavaScript and the line budget
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -105,20 +105,20 @@ check: .venv/check  ## Format, lint, types, layers, the console's JavaScript, li
 	$(BIN)/pytest -q tests/console/test_pure.py tests/console/test_types.py tests/console/test_words.py
 	$(BIN)/python -m infra.lines
 
-format: .venv/check  ## Ruff's format and mends
+format: .venv/check  ## Format the code and apply ruff's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-client: .venv/test  ## docs/api/v1.yaml, and what the client has from it and from domain/errors.py: models, operations and codes
+client: .venv/test  ## Regenerate docs/api/v1.yaml and the models, operations and error codes of the client
 	$(BIN)/python -m regulars.openapi --write
 
-site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
+site: .venv/test  ## Build docs/ as a site in build/site; for its search run: python3 -m http.server --directory build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file infra/mkdocs.yml
 
-pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium and a Chinese font, as of fonts-wqy-zenhei
+pictures: .venv/test  ## Take README's screenshots with drawn people; needs Chromium and a Chinese font such as fonts-wqy-zenhei
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
-bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
+bench: .venv/peers  ## Measure the time of each stage, as a ratio to a peer in the same run
 	$(BIN)/python -W ignore -m regulars_lab.bench.vision $(if $(SHORT),--repeat 2)
 	$(BIN)/python -m regulars_lab.bench.detection $(if $(SHORT),--canvas 1920x1080)
 	$(BIN)/python -m regulars_lab.bench.request $(if $(SHORT),--repeat 5 --galleries 40)
@@ -129,14 +129,14 @@ bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -m regulars_lab.bench.statistics $(if $(SHORT),--days 5 --per-day 100,--days 60 --per-day 2000)
 	$(BIN)/python -m regulars_lab.bench.lists $(if $(SHORT),--days 2 --faces 1000,--days 10)
 
-package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PACKS=
+package: setup  ## Build the package for CloudFormation: build/deployment.zip, build/sam.json; needs Python 3.13. ARCHITECTURE=, PACKS=
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(addprefix --pack ,$(PACKS))
 
-release: kernels  ## VERSION=1.2.3: tags it, builds it twice, adds images, signs the sums; uploads nothing
+release: kernels  ## Tag VERSION=1.2.3, build it twice, add images and sign the checksums; uploads nothing
 	$(BIN)/python -m infra.releases.release $(VERSION)
 
-clean:  ## What tests and linters left; .venv stays
+clean:  ## Delete the output of tests and linters; keep .venv
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 include lab/Makefile

@@ -1,4 +1,4 @@
-"""`regulars audit`: who did what, verified, listed, exported."""
+"""`regulars audit`: verify, list and export the audit trail."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _A_PAGE = 500
 """Entries that are read at once."""
 
 
-@click.group(no_args_is_help=False, short_help="Verify and export who did what.")
+@click.group(no_args_is_help=False, short_help="Verify and export the audit trail.")
 def audit() -> None:
-    """Show who did what, and that nobody changed it afterwards (docs/audit.md).
+    """Verify and export the audit trail: who did what, tamper-evident (docs/audit.md).
 
     \b
     Examples:
-      regulars audit head --tenant shop-12 > head.json     keep it elsewhere
+      regulars audit head --tenant shop-12 > head.json     store it elsewhere
       regulars audit verify --tenant shop-12 --head head.json
       regulars audit export --tenant shop-12 audit.jsonl
       regulars audit verify --file audit.jsonl --key 3f0c...
@@ -64,12 +64,12 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--head", type=PATH, help="A head that you kept elsewhere.")
-@click.option("--file", type=PATH, help="An export, which is verified without the service.")
+@click.option("--head", type=PATH, help="Head that you stored elsewhere.")
+@click.option("--file", type=PATH, help="Export to verify offline.")
 @click.option(
-    "--key", metavar="FINGERPRINT", help="With --file: the fingerprint of the tenant's public key."
+    "--key", metavar="FINGERPRINT", help="With --file: fingerprint of the tenant's public key."
 )
-@click.option("--tenant", metavar="NAME", help="Without --file: the tenant whose audit it is.")
+@click.option("--tenant", metavar="NAME", help="Without --file: tenant to verify.")
 @storage_options
 def verify(
     head: Path | None,
@@ -80,15 +80,14 @@ def verify(
     data: Path | None,
     stage: str | None,
 ) -> int:
-    """Verify the chain of closed hours; say what was erased, what was let go, and what is not
-    closed yet.
+    """Verify the chain of closed hours, and list erased, expired and still open entries.
 
-    Anybody with the tenant's key (--key) can verify an export (--file), without the service. The
-    exit code is 1 if anything was changed, dropped or swapped, or all was removed; 2 if --head is
-    no head of this tenant.
+    Anyone with the tenant's key (--key) can verify an export (--file) without the service. Exits
+    with 1 if anything was changed, removed or reordered; with 2 if --head is not a head of this
+    tenant.
     """
     if (file is None, key is None) != (tenant is not None, tenant is not None):
-        raise click.UsageError("give --tenant, or --file and --key")
+        raise click.UsageError("pass either --tenant, or both --file and --key")
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
             verified, _ = verified_export(lines, lambda _: str(key))
@@ -126,9 +125,7 @@ def _print_verification(tenant: str, verification: Verified) -> int:
             f"{erasure}"
         )
     for days, hours in sorted(verification.trimmed.items()):
-        print(
-            f"{tenant}: {format_count(hours, 'hour was', 'hours were')} let go by audit_days {days}"
-        )
+        print(f"{tenant}: {format_count(hours, 'hour', 'hours')} expired by audit_days {days}")
     if verification.closes_at is not None:
         closes = time_text(verification.closes_at)[:16]
         first = "the first " if verification.waiting > 1 else ""
@@ -163,13 +160,12 @@ def _print_newest_hour(tenant: str, verification: Verified) -> None:
 def head(services: Services, tenant: Tenant) -> None:
     """Print the newest head, signed.
 
-    Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew.
+    Store it elsewhere: `verify --head` then detects a chain that was truncated or recreated.
     """
     newest = next(services.audit.chain.list_elements(tenant.name, newest_first=True), None)
     if newest is None:
         raise InvalidInput(
-            f"no hour of tenant {tenant.name!r} is closed yet: the next sweep closes the hours "
-            "that are over"
+            f"no hour of tenant {tenant.name!r} is closed yet: the next sweep closes past hours"
         )
     print(json.dumps(dict(newest.document), ensure_ascii=False))
 
@@ -178,10 +174,8 @@ def head(services: Services, tenant: Tenant) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @of_tenant
 def export(services: Services, tenant: Tenant, file: Path) -> None:
-    """Write all closed hours to a new FILE: for each hour its signed head, then its entries with
-    salts and hashes.
-
-    At the end come entries of open hours by which others were erased.
+    """Write all closed hours to a new FILE: for each hour the signed head and its entries with
+    salts and hashes, followed by entries of open hours that erased others.
     """
     with write_new(file) as out:
         services.audit.reads.write_export_entry(tenant.name)
@@ -199,7 +193,7 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
             if "signed" in (entry.leaf.content or {})
         )
         out.writelines(_write_line({"open": asdict(leaf)}) for leaf in signed)
-    print(f"{format_count(hours, 'hour is', 'hours are')} in {file}")
+    print(f"{format_count(hours, 'hour', 'hours')} written to {file}")
 
 
 def _write_line(value: Mapping[str, Any]) -> bytes:
@@ -210,16 +204,16 @@ def _write_line(value: Mapping[str, Any]) -> bytes:
 @click.option(
     "--key",
     metavar="ID",
-    help="Whose reading: the id or name of a key, `camera ID`, `member ID`, app_id, appcode, "
+    help="Leaked credential: ID or name of a key, `camera ID`, `member ID`, app_id, appcode, "
     "`access key` or operator.",
 )
-@click.option("--camera", metavar="ID", help="A stolen box: its camera, by id or name.")
-@click.option("--browser", metavar="MEMBER", help="A lost phone or laptop: whose, by id or name.")
-@click.option("--backup", type=PATH, metavar="FILE", help="A backup that others have: a copy.")
+@click.option("--camera", metavar="ID", help="Stolen box: ID or name of one of its cameras.")
+@click.option("--browser", metavar="MEMBER", help="Lost phone or laptop: ID or name of its owner.")
+@click.option("--backup", type=PATH, metavar="FILE", help="Leaked backup: a copy of it.")
 @click.option(
     "--since",
     type=MOMENT,
-    help="From this time on, in UTC. With --browser: at first from the invitation on.",
+    help="Start of the breach, in UTC.  [default with --browser: the invitation]",
 )
 @of_tenant
 def breach(
@@ -232,11 +226,11 @@ def breach(
     backup: Path | None,
     since: datetime | None,
 ) -> None:
-    """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR,
-    Article 33); or what lay at most on a stolen box, a lost phone or in a backup.
+    """Report the extent of a breach for an authority (GDPR, Article 33): what a leaked key has
+    read, or what a stolen box, a lost phone or a leaked backup contained at most.
 
-    It prints how many people and records are concerned, what the key did besides, such as giving an
-    access, what nobody can say, and who the people are, by their ids.
+    Prints the number of people and records concerned, other acts of the key such as granting
+    access, what is unknown, and the IDs of the people.
 
     \b
     Examples:
@@ -247,7 +241,7 @@ def breach(
       regulars audit breach --tenant shop-12 --backup regulars-20261120T033000Z.tar
     """
     if [key, camera, browser, backup].count(None) != 3:
-        raise click.UsageError("say what got out: --key, --camera, --browser or --backup")
+        raise click.UsageError("pass one of --key, --camera, --browser or --backup")
     if camera is not None:
         print_lines(lost.list_box(services, tenant, camera), "")
     elif backup is not None:
@@ -257,7 +251,7 @@ def breach(
     elif browser is not None:
         _print_browser(services, tenant, browser, since)
     elif key is None or since is None:
-        raise click.UsageError("--key needs --since, the time at which the breach began")
+        raise click.UsageError("--key requires --since, the start of the breach")
     else:
         caller = services.access.callers.find_caller(tenant, key)
         _print_reads(services, tenant, caller, key, since)
@@ -284,8 +278,8 @@ def _find_member(services: Services, tenant: Tenant, named: str) -> Member:
     member = next((each for each in found if named in (each.id, each.name)), None)
     if member is None:
         raise OperatorError(
-            f"nobody who signs in is {named[:60]!r}: `regulars call list-members --tenant "
-            f"{tenant.name}` shows all"
+            f"there is no member {named[:60]!r}: `regulars call list-members --tenant "
+            f"{tenant.name}` lists all"
         )
     return member
 
@@ -296,7 +290,7 @@ def _print_reads(
     """Print what a caller was told since a time. `named`: the caller, as somebody typed it."""
     since_ms = milliseconds(since.replace(tzinfo=UTC))
     if since_ms > milliseconds(services.clock.now()):
-        raise InvalidInput("--since lies ahead: name the time, in UTC, at which the breach began")
+        raise InvalidInput("--since must not be in the future; it is a time in UTC")
     services.audit.reads.write_export_entry(tenant.name)
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     if not found_breach.entries:

@@ -1,7 +1,4 @@
-"""The command lines that run one box and look after what it stores: serve, doctor, redrive.
-
-Their work is in the packages of their names.
-"""
+"""Commands that run and maintain one box: serve, folder, doctor, redrive, config."""
 
 from __future__ import annotations
 
@@ -37,8 +34,8 @@ from regulars.options import (
 from regulars.shops import do_in_each, list_shops
 
 _LOOPBACK = "127.0.0.1"
-"""Address of a trial, whatever the settings of the service say: a backup lets in who was removed
-since."""
+"""Default address of a trial, whatever the settings say: an old backup still accepts members and
+keys that were removed since."""
 
 
 @click.command(short_help="Serve a data folder over HTTP.")
@@ -48,17 +45,17 @@ since."""
 @click.option(
     "--trial",
     is_flag=True,
-    help="Try a backup: send no events and mails, sweep nothing, tell no witness.",
+    help="Try out a backup: send no events or mail, run no scheduled jobs, contact no witness.",
 )
 @click.option("--with-caller", is_flag=True, hidden=True)
 def serve(*, trial: bool, with_caller: bool, **options: Any) -> None:
-    """Serve a data folder over HTTP or https, until Ctrl-C.
+    """Serve a data folder over HTTP or HTTPS until Ctrl-C.
 
-    The log, a line for each request, goes to stderr.
+    Logs one line per request to stderr.
 
-    With --trial it serves a restored backup beside the service. It answers, and resolves pictures
-    that are sent. Hooks, mails, pushes and the witness are told nothing, nothing is done by the
-    clock, and the console says so. Without --host only this machine reaches it.
+    Use --trial to serve a restored backup next to the live service. A trial answers requests and
+    resolves pictures, but contacts no hooks, mail, push or witness, and runs no scheduled jobs.
+    The console shows that it is a trial. Without --host, only this machine can reach it.
 
     \b
     Examples:
@@ -83,7 +80,7 @@ def serve(*, trial: bool, with_caller: bool, **options: Any) -> None:
         if serving.tls_cert and serving.tls_key
         else None
     )
-    # before a new folder's tenants get the model of a pack that is not here
+    # fail before the tenants of a new folder get the model of a missing pack
     packs.find(settings.models, settings.pack)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
     data = folder.prepare_folder(settings.storage)
@@ -99,9 +96,12 @@ def serve(*, trial: bool, with_caller: bool, **options: Any) -> None:
 
 
 def _settle_place(data: Path, doubt: CopiedFolder) -> None:
-    """Ask what a folder is, and make it so. Raises the doubt again if nobody says it."""
+    """Ask whether the folder was moved or copied, and apply the answer.
+
+    Raises the doubt again if the answer is neither.
+    """
     print(doubt, file=sys.stderr)
-    answer = input("moved, or copied? [moved/copied] ").strip().lower()
+    answer = input("Was the folder moved or copied? [moved/copied] ").strip().lower()
     if answer not in ("moved", "copied"):
         raise doubt
     (_note_moved if answer == "moved" else _make_copy_a_box)(data)
@@ -113,17 +113,17 @@ def _note_moved(data: Path) -> None:
     folder.require_data(data)
     with folder.hold_folder(data):
         place.note_place(data)
-    print(f"{data} is the folder that was served before, and is served as it is", file=sys.stderr)
+    print(f"{data} was moved: `regulars serve` serves it from here from now on", file=sys.stderr)
 
 
 COPIED = "regulars folder"
-"""The act of a copy that goes on, for each tenant: also of one about which `serve` asked."""
+"""Audit act of each tenant of a copied folder, also if `serve` asked about it."""
 
 
 def _make_copy_a_box(data: Path) -> None:
-    """Make a copied data folder a box of its own, with new keys and hooks that are off.
+    """Make a copied data folder an independent box with new keys and disabled hooks.
 
-    The new secrets of each tenant are printed as a line of JSON. May be repeated if it was cut off.
+    Prints the new secrets of each tenant as a line of JSON. Can be repeated after an interruption.
     Raises UnusableFolder, FolderInUse.
     """
     from chalicelib.storage.box.uploads import renew_signing_secret
@@ -140,23 +140,24 @@ def _make_copy_a_box(data: Path) -> None:
                 print(json.dumps(renew_tenant_secrets(services, tenant)), flush=True)
         services.storage.begin_life()
         renew_signing_secret(data)
-        place.note_place(data)  # last: what was cut off is asked about again
+        place.note_place(data)  # last, so that an interrupted copy is asked about again
     print(
-        f"{data} is a box of its own: give its clients and cameras the new keys above",
+        f"{data} is now an independent box: give its clients and cameras the new keys above",
         file=sys.stderr,
     )
 
 
-@click.command(short_help="Say whether a data folder was moved, or copied.")
+@click.command(short_help="Declare a data folder moved or copied.")
 @click.argument("what", type=click.Choice(["moved", "copied"]))
 @data_option
 def folder(what: str, data: Path | None) -> None:
-    """Say what a data folder is that `serve` does not know.
+    """Declare whether a data folder that `serve` does not recognise was moved or copied.
 
-    moved: it is the one that was served before, and nobody serves the one there. copied: it becomes
-    a box of its own, beside the first. People, pictures, visits and settings stay; each tenant's
-    book has another id and another signing key, all keys and those of cameras are new and printed,
-    hooks are off, sessions and invitations end.
+    moved: this is the folder that was served before, and the old location is no longer used.
+
+    copied: make it an independent box. People, pictures, visits and settings stay. Each tenant's
+    book gets a new ID and signing key. All keys, including those of cameras, are replaced and
+    printed. Hooks are disabled; sessions and invitations end.
 
     \b
     Examples:
@@ -172,32 +173,35 @@ def _find_folder(data: Path | None) -> Path:
     return storage
 
 
-@click.command(short_help="Say what stops this box, or will, and what mends it.")
+@click.command(short_help="Diagnose this machine and suggest fixes.")
 @data_option
 @click.option(
     "--dialect",
     type=click.Choice(dialects.NAMES),
-    help="Call the service at --url as a client of this dialect does, instead.",
+    help="Instead, call the service at --url as a client of this dialect would.",
 )
 @click.option(
     "--url",
     type=SERVICE_URL,
     metavar="URL",
     default="http://127.0.0.1:8000",
-    help="As that client has it.",
+    help="With --dialect: URL of the service, as configured in that client.",
 )
 @click.option(
-    "--keys", type=PATH, metavar="FILE", help="A line `name: value` for each of its keys."
+    "--keys",
+    type=PATH,
+    metavar="FILE",
+    help="With --dialect: file of the client's keys, one `name: value` per line.",
 )
 @click.option(
     "--reach",
     is_flag=True,
-    help="Send each party that the service speaks with a test, instead: phones, mail, cameras.",
+    help="Instead, send a test to everything the service talks to: phones, mail, hooks, cameras.",
 )
 @click.option(
-    "--yes", is_flag=True, help="With --reach: send to people and others' programs without asking."
+    "--yes", is_flag=True, help="With --reach: send tests to people and hooks without asking."
 )
-@click.option("--stage", help="With --reach: a stage in AWS, in place of this box.")
+@click.option("--stage", help="With --reach: test a stage in AWS instead of this box.")
 def doctor(
     *,
     dialect: str | None,
@@ -208,15 +212,15 @@ def doctor(
     stage: str | None,
     **options: Any,
 ) -> int:
-    """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with
-    what mends it.
+    """Diagnose this machine and suggest fixes: settings, folder, disk, clock, ports, TLS, models,
+    cameras and hooks.
 
-    It reads the settings as `serve` does. The service may run or not; nothing is changed. The exit
-    code is 1 if a line says `failed`, and 0 if all is `ok` or there are warnings only.
+    Reads the same settings as `serve` and changes nothing; the service need not be running. Exits
+    with 1 if any line says `failed`, otherwise with 0, also if there are warnings.
 
-    With --reach, tests are really sent: to the witness, and to the service as cameras do. It asks
-    before it sends to phones, channels, hooks and mail, and says to whom; without a terminal it
-    needs --yes. A line `unasked` says what is not set up, or not sent, and so not known.
+    With --reach, real tests are sent: to the witness, and to the service as cameras would. Before
+    it sends anything to phones, channels, hooks and mail, it lists the recipients and asks; without
+    a terminal, pass --yes. Lines marked `unasked` name what is not set up or was not tested.
 
     \b
     Examples:
@@ -238,7 +242,7 @@ def doctor(
             return print_findings(check_stage(stage, agree))
         return print_findings(check_box(read_configuration(**options), agree))
     if stage is not None or yes:
-        raise click.UsageError("--stage and --yes go with --reach")
+        raise click.UsageError("--stage and --yes require --reach")
     return print_findings(doctor.check_all(lambda: read_configuration(**options)))
 
 
@@ -247,22 +251,24 @@ def _agree_to_all(_tests: Sequence[str]) -> bool:
 
 
 def _ask_to_send(tests: Sequence[str]) -> bool:
-    """Say what would be sent and to whom, and ask; False: nobody can be asked."""
+    """List the tests to send with their recipients and ask; return False without a terminal."""
     if not sys.stdin.isatty():
         return False
     print(*(f"to send: {test}" for test in tests), sep="\n", flush=True)
-    return ask_yes_or_no(f"Send {len(tests)} now?")
+    return ask_yes_or_no(f"Send {len(tests)} tests now?")
 
 
-@click.command(short_help="Send parked captures again.")
-@click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]")
-@click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]")
+@click.command(short_help="Retry parked captures.")
+@click.option(
+    "--tenant", metavar="NAME", help="Retry captures of this tenant only.  [default: all]"
+)
+@click.option("--camera", metavar="ID", help="Retry captures of this camera only.  [default: all]")
 @with_services
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
-    """Send the parked captures again, once you have mended the cause.
+    """Put parked captures back into the queue once their cause is fixed.
 
-    `regulars call list-captures --state parked` lists them with the reasons. A running service
-    resolves them.
+    `regulars call list-captures --state parked` lists them with reasons. A running service resolves
+    them.
 
     \b
     Examples:
@@ -284,15 +290,15 @@ def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     left = do_in_each(services, shops, "not read", send)
     for owner in [] if known else lacking[:1]:
         require_named(services, owner, camera=camera)
-    print(f"{sum(sent)} captures are sent again")
+    print(f"{sum(sent)} captures queued again")
     left.require_all()
 
 
-@click.command(short_help="Print the settings in force, and what set them.")
+@click.command(short_help="Print all settings and where each comes from.")
 @data_option
 def config(**options: Any) -> None:
-    """Print all settings of one box, as regulars.toml has them: those in force with what set them,
-    and the rest.
+    """Print all settings of a box in the format of regulars.toml, with the source of each that is
+    set.
 
     \b
     Examples:

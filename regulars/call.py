@@ -161,7 +161,7 @@ def _make_parameters(operation: V1Operation) -> Iterator[click.Parameter]:
 
 
 _call_options = join_options(
-    click.option("--tenant", metavar="NAME", help="In whose book.  [default: the only one]"),
+    click.option("--tenant", metavar="NAME", help="Tenant to work in.  [default: the only one]"),
     storage_options,
     click.option(
         "--service", type=SERVICE_URL, metavar="URL", help="Call this service instead, with a key."

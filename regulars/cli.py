@@ -32,13 +32,12 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
 
 GROUP = "regulars.commands"
-"""Entry points of other distributions whose commands are ours, too, among those for models. Those
-of GROUP.day are among the commands of a shop's day, those of GROUP.models come to `regulars
-models`."""
+"""Entry point group through which other distributions add commands to the section Models.
+`GROUP.day` adds to "A shop's day", `GROUP.models` to `regulars models`."""
 
 
 class Sections(click.Group):
-    """A group of commands whose help lists them by who types them."""
+    """A command group that lists its commands in sections, by audience."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,27 +59,28 @@ class Sections(click.Group):
 
 
 def load_commands(group: str) -> list[click.Command]:
-    """Return the commands that other distributions add, by name."""
+    """Return the commands that other distributions add to this entry point group, by name."""
     entries = sorted(metadata.entry_points(group=group), key=lambda entry: entry.name)
     return [entry.load() for entry in entries]
 
 
 @contextmanager
 def serve_folder(data: Path, tenant: str | None) -> Iterator[Any]:
-    """Serve a data folder while a block lasts, and yield the client of a tenant, or of the first.
+    """Serve a data folder for the duration of a block and yield a client of the tenant, or of the
+    first one.
 
-    Commands of other distributions find this as click's `obj`. Raises OperatorError.
+    Commands of other distributions find this function as click's `obj`. Raises OperatorError.
     """
     from regulars_client import Regulars
 
     from regulars.serve.service import run_service
     from regulars.tenants.credentials import read_credentials
 
-    with run_service(data) as served:  # which makes the folder, if there is none
+    with run_service(data) as served:  # creates the folder if it is missing
         by_tenant = read_credentials(data)
         if tenant is not None and tenant not in by_tenant:
             raise OperatorError(
-                f"{data} has no keys of {tenant}: it has those of {', '.join(by_tenant)}"
+                f"{data} has no tenant {tenant!r}; its tenants: {', '.join(by_tenant)}"
             )
         key = by_tenant[tenant or next(iter(by_tenant))].api_key
         with Regulars(served.url, api_key=key) as client:
@@ -99,22 +99,23 @@ def serve_folder(data: Path, tenant: str | None) -> Iterator[Any]:
 )
 @click.version_option(package_name="regulars", message="regulars %(version)s")
 def commands() -> None:
-    """Keep a visitor book from cameras: who is a regular, who is a stranger.
+    """Turn camera pictures into a visitor book that tells regulars from unknown visitors.
 
     \b
     Start here:
-      regulars demo                     see it work on pictures
+      regulars demo                     try it on sample pictures
       regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
       regulars import people/ --group regular
-                                        enrol people: a folder of pictures each
-      regulars today                    print who came today
-      regulars doctor                   say what is wrong, and what mends it
+                                        enrol people from a folder of pictures each
+      regulars today                    print today's visitors
+      regulars doctor                   diagnose this machine and suggest fixes
       regulars tenants add shop-12 --strangers forget
-                                        add a customer; prints its credentials
+                                        add a tenant and print its credentials
       regulars deploy --stage prod      run the same service in an AWS account
 
-    What no option sets comes from the environment (REGULARS_*), else from regulars.toml: `regulars
-    config` prints it. For completion on Tab: eval "$(_REGULARS_COMPLETE=bash_source regulars)"
+    Options take precedence over environment variables (REGULARS_*), and those over regulars.toml;
+    `regulars config` prints the result. For completion in bash:
+    eval "$(_REGULARS_COMPLETE=bash_source regulars)"
     """
 
 
@@ -160,9 +161,9 @@ for command in load_commands(f"{GROUP}.models"):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code.
+    """Run one command and return its exit code.
 
-    An operator's mistake gives one line on stderr, no traceback.
+    An operator's mistake is reported as one line on stderr, without a traceback.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     command_name = _name_command(arguments)
@@ -176,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"{error.format_message().rstrip('.')}; see `{path} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
         return _complain(str(error), MISUSED)
-    # a service is not to be started again and again: a person has to say what it is
+    # exit code 2 keeps a supervisor from restarting the service: a person has to decide
     except CopiedFolder as error:
         return _complain(str(error), MISUSED)
     except (OperatorError, RegularsError, MissingModel) as error:
@@ -184,21 +185,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(_describe_os_error(error), FAILED)
     except UnicodeEncodeError as error:
-        # Python's mark for a byte of an argument
+        # surrogates stand for undecodable bytes of an argument
         if not "\ud800" <= error.object[error.start] <= "\udfff":
             raise
         return _complain(
-            "an argument has bytes that are no UTF-8: rename the file or folder, or type the text "
-            "again",
+            "an argument is not valid UTF-8: rename the file or folder, or type the text again",
             MISUSED,
         )
-    except click.Abort:  # click's name for Ctrl-C
+    except click.Abort:  # Ctrl-C
         return INTERRUPTED
     return code or 0
 
 
 def _name_command(arguments: Sequence[str]) -> str:
-    """Return the names of the command that these words call, without its options and arguments."""
+    """Return the full name of the command that is called, without options and arguments."""
     names = ["regulars"]
     group: click.Command = commands
     for argument in arguments:
@@ -211,7 +211,7 @@ def _name_command(arguments: Sequence[str]) -> str:
 
 
 def _describe_os_error(error: OSError) -> str:
-    """Return the error's text without Python's "[Errno 28]"."""
+    """Return the error's text without Python's prefix, as in "[Errno 28]"."""
     if not error.strerror:
         return str(error) or type(error).__name__
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -1,5 +1,4 @@
-"""The settings of one box: each by an option, else in the environment, else in a file, with its
-place."""
+"""Settings of one box from options, environment and file, in this order, with their sources."""
 
 from __future__ import annotations
 
@@ -208,7 +207,7 @@ def _read_file(path: Path) -> dict[str, GivenValue]:
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SettingError(f"{path} is no TOML: {error}") from error
+        raise SettingError(f"{path} is not valid TOML: {error}") from error
 
 
 def _parse_text(text: str, path: Path) -> dict[str, GivenValue]:
@@ -216,11 +215,11 @@ def _parse_text(text: str, path: Path) -> dict[str, GivenValue]:
     try:
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(
-                f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}"
+                f"it has {len(text)} characters, more than the {_MOST_CHARACTERS} allowed"
             )
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
-        raise SettingError(f"{path} is no TOML: {error}") from error
+        raise SettingError(f"{path} is not valid TOML: {error}") from error
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
@@ -240,7 +239,7 @@ def _parse_value(setting: Setting, value: object, path: Path) -> Any:
     setting_name = f"{path}: {setting.name}"
     # Python refuses to write a long one
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        raise SettingError(f"{setting_name} is a number of too many digits")
+        raise SettingError(f"{setting_name} has too many digits")
     is_number = setting.kind in (int, float)
     if isinstance(value, bool) and setting.kind is bool:
         return value
@@ -258,7 +257,7 @@ def _parse_value(setting: Setting, value: object, path: Path) -> Any:
             str(path.parent / Path(value).expanduser()) if setting.kind is Path else value,
             setting_name,
         )
-    raise SettingError(f"{setting_name} is {_FORMS[setting.kind]}, not {repr(value)[:200]}")
+    raise SettingError(f"{setting_name} must be {_FORMS[setting.kind]}, not {repr(value)[:200]}")
 
 
 _FORMS = {

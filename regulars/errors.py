@@ -1,17 +1,17 @@
 """Errors that the command line reports in one line instead of a traceback.
 
 OperatorError
-|- UnusableFolder      the data folder cannot be made or written
-|- UnfinishedRestore   what ended since a folder's backup has not ended again
+|- UnusableFolder      the data folder cannot be created or written
+|- UnfinishedRestore   erasures and removals since the backup have not been applied again
 |- FolderInUse         another server holds the data folder
-|- CopiedFolder        the data folder is not the one that was served before; say what it is
-|- DamagedFile         a file of ours is not what we wrote
-|- NotWrittenDown      keys were made and could not be saved; the error carries them
+|- CopiedFolder        the data folder was moved or copied; the operator has to declare which
+|- DamagedFile         a file written by this program is damaged
+|- NotWrittenDown      keys were made but could not be saved; the error carries them
 |- PortTaken
 |- NoPictures          the demo or the evaluation lacks pictures
-|- UnusableNetwork     an operator's network is not what its manifest says
-|- WrongAnswer         the service's answer is not in its contract
-|- NotDeployed         nothing was deployed, or it was rolled back
+|- UnusableNetwork     an operator's model does not match its manifest
+|- WrongAnswer         the service's answer violates its contract
+|- NotDeployed         nothing was deployed, or the deployment was rolled back
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Level(StrEnum):
     WARNING = "warning"
     FAILED = "failed"
     UNASKED = "unasked"
-    """Nobody could be asked, so nothing is known."""
+    """Not tested, so nothing is known."""
 
 
 class Finding(NamedTuple):

@@ -42,16 +42,15 @@ def prepare_folder(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = folder.resolve()
     except FileExistsError:
-        raise UnusableFolder(f"{folder} is a file: name a folder with --data") from None
+        raise UnusableFolder(f"{folder} is a file: pass a folder with --data") from None
     except OSError as error:
         raise _make_unusable_error(folder, "made", error) from error
     require_writable(folder)
     _settle_database(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
-            f"{folder} holds {strange_file} and no data of a service: name a folder of its own "
-            "with --data, which "
-            "need not be there yet"
+            f"{folder} holds {strange_file} and no data of a service: pass an empty or new folder "
+            "with --data"
         )
     keep_out_of_git(folder)
     return folder
@@ -92,9 +91,8 @@ def require_finished(folder: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     raise UnfinishedRestore(
-        f"the restore of {folder} has not ended; left are: {_describe_left(text)}. "
-        f"`regulars restore --finish --data {quote(str(folder))}` ends it, and nobody serves the "
-        "folder before"
+        f"the restore of {folder} is not finished; left: {_describe_left(text)}. The folder cannot "
+        f"be served until `regulars restore --finish --data {quote(str(folder))}` has finished it"
     )
 
 
@@ -126,7 +124,8 @@ def require_files(folder: Path) -> None:
     """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
     if not has_database(folder):
         raise UnusableFolder(
-            f"there is no data folder {folder}: `regulars serve` makes one, --data names another"
+            f"there is no data folder {folder}: create it with `regulars serve`, or pass another "
+            "with --data"
         )
     require_writable(folder)
 
@@ -150,9 +149,8 @@ def require_writable(folder: Path) -> None:
     """
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UnusableFolder(
-            f"{folder} may not be written, which even a look into its database needs: run this as "
-            "the folder's owner, "
-            "on a disk that is mounted for writing"
+            f"{folder} is not writable, which is required even to read its database: run this as "
+            "the folder's owner, with the disk mounted for writing"
         )
 
 
@@ -174,7 +172,7 @@ def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
             if not try_lock(descriptor):
                 owner = _read_note(descriptor).process or "unknown"
                 raise FolderInUse(
-                    f"{folder} is served already, by process {owner}: stop that one first"
+                    f"{folder} is already being served by process {owner}: stop it first"
                 )
 
         def note(url: str = "", settings: str = "") -> None:

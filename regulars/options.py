@@ -44,7 +44,7 @@ def join_options(*options: Callable[[_Command], _Command]) -> Callable[[_Command
 
 
 class _Read(click.ParamType[Any]):
-    """A type of click's that reads as a setting does."""
+    """Click type that parses an option as its setting is parsed."""
 
     def __init__(self, setting: Setting) -> None:
         self.name = setting.name
@@ -58,12 +58,11 @@ class _Read(click.ParamType[Any]):
 
 
 SERVICE_URL = _Read(TABLE["public_url"])
-"""Type of an option that is the URL of a service."""
+"""Click type of the URL of a service."""
 
 
 class _Moment(click.ParamType[Any]):
-    """A type of click's: a time in UTC, as this program prints times, with or without seconds and a
-    Z."""
+    """Click type of a time in UTC, as this program prints times; seconds and Z are optional."""
 
     name = "time"
 
@@ -74,7 +73,7 @@ class _Moment(click.ParamType[Any]):
             moment = datetime.fromisoformat(value)
         except ValueError:
             example = "2026-11-28, 2026-11-28T07:23 or 2026-11-28T07:23:05Z"
-            self.fail(f"it is a time as {example}, not {value[:40]!r}", param, ctx)
+            self.fail(f"{value[:40]!r} is not a time; write it as {example}", param, ctx)
         return (moment if moment.tzinfo is None else moment.astimezone(UTC)).replace(tzinfo=UTC)
 
 
@@ -84,7 +83,7 @@ MOMENT = _Moment()
 def make_option(setting: Setting) -> Callable[[_Command], _Command]:
     """Make the option of a setting.
 
-    It is None if it is not given, so that environment and file come next.
+    Its value is None if it is not given; environment and file are read next.
     """
     kind: click.ParamType[Any] = PATH if setting.read is Path else _Read(setting)
     if setting.choices:
@@ -104,18 +103,17 @@ config_option = click.option(
     metavar="FILE",
     expose_value=False,
     callback=_keep_named,
-    help=f"File of settings (docs/operations.md).  [{FILE_VARIABLE}; default: ./{FILE}, if it is "
-    "there]",
+    help=f"Settings file (docs/operations.md).  [{FILE_VARIABLE}; default: ./{FILE}, if it exists]",
 )
 data_option = join_options(make_option(TABLE["data"]), config_option)
 models_option = make_option(TABLE["models"])
 serve_options = join_options(*(make_option(setting) for setting in list_rows(ServeSettings)))
-stage_option = click.option(
-    "--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data."
-)
+stage_option = click.option("--stage", help="Use the stack of this stage in AWS instead of --data.")
 storage_options = join_options(data_option, stage_option)
 photos_option = click.option(
-    "--photos", type=PATH, help="Folder: labels.csv, or one folder a person, or files NAME_1.jpg."
+    "--photos",
+    type=PATH,
+    help="Folder with labels.csv, a folder per person, or files such as NAME_1.jpg.",
 )
 host_option = click.option("--host", default="127.0.0.1", help="Address to listen on.")
 port_option = click.option(
@@ -151,7 +149,7 @@ def choose_settings(
     if stage is not None and (data is not None or _find_named_file() is not None):
         option = "--config" if data is None else "--data"
         raise click.UsageError(
-            f"what is stored is in a folder or in a stage: {option} or --stage, not both"
+            f"{option} and --stage exclude each other: data is in a folder or in a stage"
         )
     in_aws = stage is not None or not (
         here
@@ -251,10 +249,10 @@ def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
     return decorate_command
 
 
-_tenant_option = click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
+_tenant_option = click.option("--tenant", metavar="NAME", required=True, help="Tenant to work in.")
 of_tenant = _with_tenant(_tenant_option)
 of_only_tenant = _with_tenant(
-    click.option("--tenant", metavar="NAME", help="In whose book.  [default: the only one]")
+    click.option("--tenant", metavar="NAME", help="Tenant to work in.  [default: the only one]")
 )
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
@@ -267,18 +265,22 @@ def _with_shops(
 
     def decorate_command(command: _Any) -> _Any:
         @click.option(
-            "--tenant", "names", metavar="NAME", multiple=True, help="In whose book; repeat it."
+            "--tenant",
+            "names",
+            metavar="NAME",
+            multiple=True,
+            help="Tenant to work in; repeatable.",
         )
-        @click.option("--all-shops", is_flag=True, help="With --photo: in each tenant's book.")
+        @click.option("--all-shops", is_flag=True, help="With --photo: work in all tenants.")
         @give_services
         @wraps(command)
         def run(
             services: Services, *, names: tuple[str, ...], all_shops: bool, **others: Any
         ) -> Any:
             if bool(names) is all_shops:
-                raise click.UsageError("say in whose book: --tenant NAME, or --all-shops")
+                raise click.UsageError("pass either --tenant NAME or --all-shops")
             if others["photo"] is None and (all_shops or len(names) > 1):
-                raise click.UsageError("several books have only a person's --photo in common")
+                raise click.UsageError("with several tenants, name the person by --photo")
             found = _find_tenants(services, names)
             # of several, each is entered where its book is
             with begin_in_tenant(found[0].name) if len(found) == 1 else nullcontext():
@@ -312,8 +314,8 @@ def _find_named_file() -> Path | None:
 
 
 def print_lines(lines: Iterable[str], empty: str) -> None:
-    """Print the lines of a list; if there are none, say so on stderr, so that programs count
-    none."""
+    """Print the lines of a list; if there are none, print `empty` on stderr, so that stdout has no
+    lines to count."""
     line = None
     for line in lines:
         print(one_line(line))
@@ -331,17 +333,17 @@ def read_rows(page: Callable[[str | None], ListPage[_Row]]) -> Iterator[_Row]:
 
 
 deed_options = join_options(
-    click.option("--dry-run", is_flag=True, help="Say what it would do, and change nothing."),
-    click.option("--yes", is_flag=True, help="Do it without asking."),
+    click.option("--dry-run", is_flag=True, help="Print what would be done and change nothing."),
+    click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
 )
 
 
 def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `deed_options`, and pass it `confirm`, which asks before a deed that
-    nobody undoes.
+    """Give a command the `deed_options` and pass it `confirm`, which asks before an irreversible
+    act.
 
-    `confirm` takes the question and returns whether to do it: False in a dry run. It raises
-    OperatorError if nobody agrees.
+    `confirm` takes the question and returns whether to go on: False in a dry run. It raises
+    OperatorError if the answer is no.
     """
 
     @deed_options
@@ -349,7 +351,7 @@ def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*others: Any, dry_run: bool, yes: bool, **given: Any) -> Any:
         def confirm(question: str) -> bool:
             if not (dry_run or yes or ask_yes_or_no(question)):
-                raise OperatorError("nothing is changed")
+                raise OperatorError("cancelled; nothing was changed")
             return not dry_run
 
         return command(*others, confirm=confirm, **given)
@@ -358,9 +360,9 @@ def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ask_yes_or_no(question: str) -> bool:
-    """Ask on the terminal; the end of input is a no. Raises OperatorError without one."""
+    """Ask on the terminal; end of input means no. Raises OperatorError without a terminal."""
     if not sys.stdin.isatty():
-        raise OperatorError("there is nobody to ask, and nothing is changed; --yes carries it out")
+        raise OperatorError("no terminal to ask for confirmation; pass --yes. Nothing was changed")
     try:
         answer = input(f"{question} [y/N] ")
     except EOFError:
@@ -369,7 +371,7 @@ def ask_yes_or_no(question: str) -> bool:
 
 
 def choose_tenant(services: Services, name: str | None) -> Tenant:
-    """Return the tenant of that name; without one the only tenant there is.
+    """Return the tenant of that name, or the only tenant if no name is given.
 
     Raises TenantNotFound, OperatorError.
     """
@@ -377,5 +379,5 @@ def choose_tenant(services: Services, name: str | None) -> Tenant:
         return services.tenants.get_by_name(name)
     tenants = services.tenants.list_all()
     if len(tenants) != 1:
-        raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
+        raise OperatorError("name the tenant with --tenant; `regulars tenants list` lists them")
     return services.tenants.get_by_name(tenants[0].name)

@@ -38,7 +38,7 @@ def ask_shops(services: Services, tenants: Sequence[Tenant], photo: Path) -> Ask
             if faceids:
                 asked.known.append((opened, faceids))
                 continue
-            print(f"{tenant.name}: nobody in the book looks like the photo", flush=True)
+            print(f"{tenant.name}: no enrolled person matches the photo", flush=True)
             asked.strange.append(opened)
     return asked
 
@@ -52,7 +52,7 @@ def find_faces_of_photo(services: Services, tenant: Tenant, name: str, picture: 
     """
     faces = services.recognition.face_analysis.identify_faces(tenant, picture, RULES).faces
     if len(faces) != 1:
-        raise OperatorError(f"{name} shows {len(faces)} faces: send a photo of one person alone")
+        raise OperatorError(f"{name} shows {len(faces)} faces: use a photo with exactly one face")
     [seen_face] = faces
     if seen_face.reason:
         raise OperatorError(f"the face in {name} cannot be compared: {seen_face.reason}")

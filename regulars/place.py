@@ -79,13 +79,10 @@ def describe_doubt(data: Path) -> str:
     if noted is None or is_same(noted, find_place(data)):
         return ""
     return (
-        f"these are not the files that were served from {noted.path}: were they moved here, or "
-        "copied? If they were "
-        "moved, and nobody serves the others any more, say `regulars folder moved --data "
-        f"{folder}`. If the others go "
-        f"on, `regulars folder copied --data {folder}` makes this a box of its own, with keys of "
-        "its own. "
-        f"`regulars serve --trial --data {folder}` only looks"
+        f"this folder was moved or copied from {noted.path}, where it was served before. If it "
+        f"was moved, run `regulars folder moved --data {folder}`. If the original stays in use, "
+        f"run `regulars folder copied --data {folder}`, which makes this an independent box with "
+        f"new keys. To only look inside, run `regulars serve --trial --data {folder}`"
     )
 
 

@@ -1,5 +1,5 @@
-"""The commands by which an operator answers people about their data: about, erase, receipt,
-consent, retention, privacy."""
+"""Commands for requests of people about their data: about, erase, receipt, consent, retention,
+privacy."""
 
 from __future__ import annotations
 
@@ -63,30 +63,30 @@ if TYPE_CHECKING:
     from chalicelib.privacy.texts import Language
 
 _PAUSE_S = 1.0
-"""How often a command looks whether an erasure is done, in s."""
+"""Polling interval while an erasure runs, in s."""
 _CUT_OFF_WITHIN = timedelta(hours=1)
 """So long after it a command by a photo ends what one before has begun."""
 
-_face = click.option("--face", metavar="ID", required=True, help="The id of the person's face.")
+_face = click.option("--face", metavar="ID", required=True, help="ID of the person's face.")
 
 
-@click.command(short_help="Write all that is held about one person.")
-@click.option("--face", metavar="ID", help="The id of the person's face.")
+@click.command(short_help="Export all data held about one person.")
+@click.option("--face", metavar="ID", help="ID of the person's face.")
 @click.option(
-    "--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face."
+    "--photo", type=PATH, metavar="FILE", help="Instead of --face: photo of this person alone."
 )
 @click.option(
     "--out",
     type=PATH,
     metavar="FILE",
     required=True,
-    help="The zip file to write; it must not exist.",
+    help="Zip file to write; it must not exist.",
 )
 @click.option(
     "--language",
     type=click.Choice(LANGUAGES),
     default="en",
-    help="Of the page in it that people read.",
+    help="Language of the page for the person.",
 )
 @of_shops
 def about(
@@ -98,12 +98,13 @@ def about(
     out: Path,
     language: Language,
 ) -> int:
-    """Write all that is held about one person into a zip file: a page to read, data for programs,
-    pictures.
+    """Export all data held about one person into a zip file: a readable page, data for programs,
+    and pictures.
 
-    Other people in the pictures are made unrecognisable. A photo is compared and not kept, and no
-    visit is counted. Of several shops, each one that knows the person gets a file, whose name has
-    the shop's. The exit code is 1 if nobody in a book looks like it. The service may run meanwhile.
+    Other people in the pictures are made unrecognisable. A photo is only compared: it is not
+    stored, and no visit is counted. With several shops, each shop that knows the person gets a file
+    with its name in the file name. Exits with 1 if no enrolled person matches the photo. The
+    service can keep running.
 
     \b
     Examples:
@@ -113,12 +114,12 @@ def about(
       regulars about --tenant shop-12 --face 42 --out answer.zip --stage prod
     """
     if (face is None) == (photo is None):
-        raise click.UsageError("say who it is: --face ID, or --photo FILE")
+        raise click.UsageError("pass either --face ID or --photo FILE")
     asked = _ask(services, tenants, face, photo)
     write_archives_of_shops(services, asked, tenants, out, language)
     asked.require_all()
     if not asked.known:
-        print("nothing was written, and the photo is not kept")
+        print("no file was written; the photo was not stored")
     return 0 if asked.known else 1
 
 
@@ -167,18 +168,15 @@ def _write_archives(
         file = out if faceid == faceids[0] else out.with_stem(f"{out.stem}-{faceid}")
         if goes_on and file.exists():
             print(
-                f"{tenant.name}: {file} is there already, and stays: was it not of this person, "
-                "name another --out"
+                f"{tenant.name}: {file} already exists and was kept; if it is about another "
+                "person, pass another --out"
             )
             continue
         services.audit.reads.write_export_entry(tenant.name, faceid)
         write_archive_file(services, tenant, faceid, file, language)
-        print(
-            f"{file}  face {faceid}, {file.stat().st_size:,} bytes; it is about this person: hand "
-            "it to nobody else"
-        )
+        print(f"{file}  face {faceid}, {file.stat().st_size:,} bytes; give it to this person only")
     for other in services.faces.find_person(tenant, faceids[0]).others:
-        print(f"face {other} is of the same face set: if it is the same person, write that as well")
+        print(f"face {other} is in the same face set: if it is the same person, export it too")
     facts = services.notices.read_facts(tenant)
     warn_of_blanks(facts, facts.missing)
 
@@ -191,10 +189,10 @@ def write_set_command(facts: Facts, missing: Sequence[str]) -> str:
 
 
 def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
-    """Say which settings are empty, so that a page has blanks."""
+    """Warn about empty settings that leave blanks on a page."""
     if missing:
         click.echo(
-            "it has blanks: fill them in by hand, or set them: "
+            "the page has blanks: fill them in by hand, or run "
             f"{write_set_command(facts, missing)}",
             err=True,
         )
@@ -209,20 +207,20 @@ def write_archive_file(
         services.archives.write(tenant, faceid, file, language, shops=shops)
 
 
-@click.command(short_help="Leave nothing of a person; write the receipt.")
-@click.option("--face", "faceid", metavar="ID", help="The id of the person's face.")
+@click.command(short_help="Erase a person and write a receipt.")
+@click.option("--face", "faceid", metavar="ID", help="ID of the person's face.")
 @click.option(
-    "--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face."
+    "--photo", type=PATH, metavar="FILE", help="Instead of --face: photo of this person alone."
 )
 @click.option(
     "--former",
     is_flag=True,
-    help="With --face: the person of before, if the id is somebody else's now; that person stays.",
+    help="With --face: erase the former owner of a reused ID; the present one stays.",
 )
 @click.option(
     "--again",
     is_flag=True,
-    help="Erase again whom a restored backup has brought back: those of these receipts.",
+    help="Repeat the erasures of these receipts after restoring a backup.",
 )
 @click.argument("receipts", type=PATH, metavar="[RECEIPT]...", nargs=-1)
 @click.option(
@@ -230,12 +228,12 @@ def write_archive_file(
     "trusted",
     multiple=True,
     metavar="KEY",
-    help="With --again: another signer's public key or fingerprint.",
+    help="With --again: public key or fingerprint of another accepted signer; repeatable.",
 )
 @click.option(
     "--receipt",
     type=PATH,
-    help="Where the receipt of --face or --photo is written.  [default: erasure-ID.json]",
+    help="File for the receipt of --face or --photo.  [default: erasure-ID.json]",
 )
 @ask_before_deed
 @of_restored_shops
@@ -252,15 +250,14 @@ def erase(
     receipt: Path | None,
     confirm: Callable[[str], bool],
 ) -> None:
-    """Erase a person: face, pictures, templates, names, sightings, and the face in the captures
-    that show it.
+    """Erase a person: face, pictures, templates, names, sightings, and the face in captures that
+    show it. Counts stay.
 
-    Counts stay. It takes some minutes, since requests under way end first; the face is gone at
-    once. A service that runs does the steps, else the command.
+    Shows who will be erased and asks. The face is gone at once; the rest takes some minutes, since
+    requests under way finish first. A running service does the work, otherwise this command.
 
-    It says who goes, and asks. A photo is compared, and not kept; in several shops, it says one by
-    one what was done. --again takes receipts that this tenant signed, with the key of now or one of
-    before.
+    A photo is only compared, not stored. --again accepts receipts signed by this tenant's current
+    or former keys.
 
     \b
     Examples:
@@ -271,18 +268,17 @@ def erase(
     ways = [faceid is not None, photo is not None, again]
     if ways.count(True) != 1 or again is not bool(receipts):
         raise click.UsageError(
-            "name the person by --face or --photo, or by the receipts of erasures of before, after "
-            "--again"
+            "pass one of --face ID, --photo FILE, or --again with receipts of earlier erasures"
         )
     tenant = tenants[0]
     if receipt is not None and again:
         raise click.UsageError(
-            "--receipt goes with --face: --again writes its receipts into this folder"
+            "--receipt requires --face or --photo: --again writes receipts to the current folder"
         )
     if trusted and not again:
-        raise click.UsageError("--key goes with --again")
+        raise click.UsageError("--key requires --again")
     if former and again:
-        raise click.UsageError("--former goes with --face")
+        raise click.UsageError("--former requires --face")
     if photo is not None:
         erase_in_shops(services, tenants, photo, receipt, confirm)
     elif faceid is not None:
@@ -291,7 +287,7 @@ def erase(
         _require_place(None)
         _erase_faces(services, tenant, faceids, None, confirm)
     else:
-        print("nobody of these receipts is in the book")
+        print("no person of these receipts is in the book")
 
 
 def erase_in_shops(
@@ -339,8 +335,8 @@ def _end_perhaps(services: Services, tenant: Tenant, ids: Sequence[str]) -> None
     """Wait for erasures that may be of somebody else, and say where their receipts are."""
     for erasure in wait_for_erasures(services, tenant, ids):
         print(
-            f"{tenant.name}: erasure {erasure.id}, perhaps of this person, has ended: `regulars "
-            f"call get-erasure {erasure.id} --tenant {tenant.name} --field receipt` gives the "
+            f"{tenant.name}: erasure {erasure.id}, perhaps of this person, is done: `regulars "
+            f"call get-erasure {erasure.id} --tenant {tenant.name} --field receipt` prints the "
             "receipt"
         )
 
@@ -355,7 +351,7 @@ def _delete_in_shops(
             deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
             begun.append((tenant, deleted.erasures))
             if left := services.faces.by_id(tenant, faceids, restricted=True):
-                raise OperatorError(f"{', '.join(left)}, changed by others")
+                raise OperatorError(f"{', '.join(left)} changed meanwhile")
     return begun
 
 
@@ -365,8 +361,8 @@ def _print_people(services: Services, tenant: Tenant, faceids: Sequence[str]) ->
     for face in services.faces.by_id(tenant, faceids, restricted=True).values():
         name = face.name or "(no name)"
         print(
-            f"{tenant.name}: {face.faceid}, {name}; if this is cut off, `regulars erase --tenant "
-            f"{tenant.name} --face {face.faceid}` ends it",
+            f"{tenant.name}: {face.faceid}, {name}; if this is interrupted, finish it with "
+            f"`regulars erase --tenant {tenant.name} --face {face.faceid}`",
             flush=True,
         )
 
@@ -378,7 +374,7 @@ def _list_going_on(services: Services, tenant: Tenant) -> list[str]:
     erasures = services.erasure.records.list_running(tenant.name, since)
     ids = [erasure.id for erasure in erasures if erasure.by == "operator"]
     for id_ in ids:
-        print(f"{tenant.name}: erasure {id_} goes on, perhaps of this person", flush=True)
+        print(f"{tenant.name}: erasure {id_} is running, perhaps of this person", flush=True)
     return ids
 
 
@@ -389,19 +385,17 @@ def _require_place(receipt: Path | None, *, is_new: bool = True) -> None:
     receipt goes beside it.
     """
     if is_new and receipt is not None and receipt.is_file():
-        raise OperatorError(
-            f"{receipt} is there already, and nothing is written over it: name a new file"
-        )
+        raise OperatorError(f"{receipt} already exists: pass a new file with --receipt")
     folder = (receipt or Path("receipt")).absolute().parent
     if (receipt is None or not receipt.exists()) and not os.access(folder, os.W_OK):
         raise OperatorError(
-            f"no receipt can be written into {folder}, so nobody is erased: name a file by "
-            "--receipt"
+            f"the receipt cannot be written to {folder}; nothing was erased. Pass a writable file "
+            "with --receipt"
         )
 
 
 def _confirm_erasure(faces: Mapping[str, Face], confirm: Callable[[str], bool]) -> bool:
-    """Say who goes, and ask. Raises FaceHeld."""
+    """Show who will be erased and ask. Raises FaceHeld."""
     require_free(faces.values())
     for face in faces.values():
         print(f"{face.faceid}  {face.name or '(no name)'}", flush=True)
@@ -436,12 +430,12 @@ def erase_one(
         return
     if not services.erasure.has_left_traces(tenant, faceid):
         raise FaceNotFound(
-            f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was "
-            "deleted has left anything"
+            f"there is no {'former ' if is_former else ''}face {faceid!r}, and nothing is left of "
+            "a deleted one"
         )
-    state = "somebody else's now, who stays" if is_former else "in no group"
+    state = "now another person's, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {state}", flush=True)
-    if not confirm("Erase what a deleted face of this id has left?"):
+    if not confirm("Erase everything left of the deleted face with this ID?"):
         return
     deleted = services.erasure.erase_gone_face(tenant, faceid, by="operator")
     _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
@@ -477,9 +471,8 @@ def _erase_faces(
         _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
         if remaining_faces := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(
-                f"{len(remaining_faces)} are still in the book, since others changed them: run the "
-                "command again, with "
-                f"--face {next(iter(remaining_faces))} or the receipts"
+                f"{len(remaining_faces)} faces changed meanwhile and are still in the book: run "
+                f"the command again with --face {next(iter(remaining_faces))} or the receipts"
             )
 
 
@@ -493,7 +486,7 @@ def _wait_and_write_receipts(
     the ids, in the working folder.
     """
     for id_ in ids:
-        print(f"the face is deleted; erasure {id_} goes on", flush=True)
+        print(f"the face is deleted; erasure {id_} is running", flush=True)
     for erasure in wait_for_erasures(services, tenant, ids):
         text, path = _format_receipt(erasure), receipt or Path(f"erasure-{erasure.id}.json")
         if receipt and receipt.is_file():
@@ -505,11 +498,11 @@ def _wait_and_write_receipts(
                 write_durably(path, text)
         except OSError as error:
             raise OperatorError(
-                f"the person is erased, and {path} cannot be written ({error.strerror}): "
-                f"`regulars call get-erasure {erasure.id} --tenant {tenant.name} --field receipt` "
-                "gives the receipt"
+                f"the person is erased, but {path} cannot be written ({error.strerror}): print the "
+                f"receipt with `regulars call get-erasure {erasure.id} --tenant {tenant.name} "
+                "--field receipt`"
             ) from error
-        print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
+        print(f"erased; receipt: {path}; verify it with `regulars receipt verify {path}`")
 
 
 def _is_device(path: Path) -> bool:
@@ -549,7 +542,7 @@ def wait_for_erasures(
         former_erasures = erasures
         for erasure in unfinished:
             if (wait := services.erasure.steps.find_wait(tenant, erasure)) is not None:
-                _say_once(f"it waits {wait}", said)
+                _say_once(f"waiting {wait}", said)
         if alone or (isinstance(storage, Path) and find_server(storage) is None):
             for erasure in services.erasure.records.list_unfinished(tenant.name):
                 _go_on_unless_waiting(services, tenant, erasure, said)
@@ -564,7 +557,7 @@ def _go_on_unless_waiting(
     try:
         services.erasure.steps.go_on(tenant, erasure.id)
     except Busy as error:
-        _say_once(f"it waits: {error}", said)
+        _say_once(f"waiting: {error}", said)
 
 
 def _say_once(text: str, said: set[str]) -> None:
@@ -593,7 +586,7 @@ def _find_erased_faces(
         try:
             require_receipt(statement, signer, tenant.name, keys, trusted_keys)
         except InvalidInput as error:
-            raise OperatorError(f"{path} erases nobody: {error}") from error
+            raise OperatorError(f"{path} cannot be applied: {error}") from error
         statements.append((path, statement))
     ids = [*services.faces.lists.list_every_id(tenant)]
     key = services.audit.signing.read_face_key(tenant.name)
@@ -604,17 +597,18 @@ def _find_erased_faces(
             named_faces = list_named_faces(statement, key, ids)
             erased_faces += services.erasure.again.part_faces(tenant, statement, named_faces)[0]
         except (KeyError, TypeError) as error:
-            raise OperatorError(f"{path} erases nobody: it names no faces") from error
+            raise OperatorError(f"{path} cannot be applied: it names no faces") from error
         except InvalidInput as error:
-            raise OperatorError(f"{path} erases nobody: {error}") from error
+            raise OperatorError(f"{path} cannot be applied: {error}") from error
     return list(dict.fromkeys(erased_faces))
 
 
-@click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
+@click.group(no_args_is_help=False, short_help="Verify signed receipts of erasures.")
 def receipt() -> None:
-    """Check a receipt of an erasure.
+    """Verify receipts of erasures.
 
-    `regulars call get-erasure` prints a receipt again, `regulars call get-signing-key` the keys.
+    `regulars call get-erasure` prints a receipt again; `regulars call get-signing-key` prints the
+    keys.
 
     \b
     Examples:
@@ -622,42 +616,40 @@ def receipt() -> None:
     """
 
 
-@receipt.command(short_help="Check a receipt, offline.")
+@receipt.command(short_help="Verify a receipt offline.")
 @click.argument("file", type=PATH)
-@click.option("--key", metavar="KEY", help="The signer's public key in base64, or its fingerprint.")
+@click.option("--key", metavar="KEY", help="Signer's public key (base64) or its fingerprint.")
 @click.option(
     "--until",
     type=click.DateTime(["%Y-%m-%dT%H:%M:%S.%f%z"]),
     metavar="TIME",
-    help="When that key was renewed, as `regulars call get-signing-key` prints it.",
+    help="Time at which that key was renewed, as `regulars call get-signing-key` prints it.",
 )
 def verify(file: Path, key: str | None, until: datetime | None) -> int:
-    """Check a receipt, offline: that it is as it was signed, by the key of --key.
+    """Verify offline that a receipt is unchanged and signed with --key.
 
-    The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or
-    says a time after --until; 2 if it is unchanged, and nobody said by --key whose signature it
-    should be.
+    Exits with 1 if FILE is not a receipt of an erasure, was changed, was signed with another key,
+    or is dated after --until; with 2 if it is unchanged but no --key was given.
     """
     statement, public_key = _read_receipt(file, (RECEIPT, RECEIPT_OF_TENANT))
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     signer = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
         raise OperatorError(
-            f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust "
-            "it"
+            f"{file} is dated after {time_text(until)}, when its key was renewed: do not trust it"
         )
     if key is None:
-        print(f"this receipt is unchanged, by an unknown key: its fingerprint is {signer}")
+        print(f"the receipt is unchanged, but its key is not verified; fingerprint: {signer}")
         print(
-            "anybody can sign one: ask the signer for theirs (`regulars call get-signing-key`), "
-            "and give it by --key"
+            "anyone can sign a receipt: ask the signer for the fingerprint (`regulars call "
+            "get-signing-key`) and pass it with --key"
         )
         return 2
     if _make_fingerprint(key) != signer:
         raise OperatorError(
-            f"{file} is as it was signed, but with another key: its fingerprint is {signer}"
+            f"{file} is unchanged, but signed with another key than --key; fingerprint: {signer}"
         )
-    print("this receipt is as it was signed, with the key that you gave")
+    print("the receipt is valid: unchanged and signed with the given key")
     return 0
 
 
@@ -668,12 +660,9 @@ def _read_receipt(
     try:
         statement, signer = signing.parse_statement(file.read_bytes(), "")
         if statement.get("kind") not in kinds:
-            raise InvalidInput(
-                f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not "
-                f"{RECEIPT!r}"
-            )
+            raise InvalidInput(f"its kind is {str(statement.get('kind'))[:60]!r}, not {RECEIPT!r}")
     except InvalidInput as error:
-        raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
+        raise DamagedFile(f"{file} is not a valid receipt of an erasure: {error}") from error
     return statement, signer
 
 
@@ -684,8 +673,7 @@ def _make_fingerprint(text: str) -> str:
 
 @click.group(no_args_is_help=False, short_help="Withdraw a person's consent.")
 def consent() -> None:
-    """Withdraw the consent of a person, who is restricted at once (GDPR, Article 7(3);
-    docs/tasks/consent.md).
+    """Withdraw a person's consent (GDPR, Article 7(3); docs/tasks/consent.md).
 
     \b
     Examples:
@@ -693,20 +681,20 @@ def consent() -> None:
     """
 
 
-@consent.command(short_help="Take the record of a consent away.")
+@consent.command(short_help="Withdraw a consent and restrict the person.")
 @_face
 @click.option(
     "--erase/--later",
     "erases",
     default=None,
-    help="Erase the person now, or leave that; not asked then.",
+    help="Erase the person now, or later; do not ask.",
 )
 @click.option(
     "--remember",
     type=click.Choice([str(basis) for basis in Basis]),
-    help="The person asks to be remembered in order to be forgotten: on this ground.",
+    help="Keep the template on this ground, as the person asks to be recognised and ignored.",
 )
-@click.option("--evidence", default="", help="What shows that wish, such as a letter's place.")
+@click.option("--evidence", default="", help="Evidence of that request, such as where a letter is.")
 @of_tenant
 def withdraw(
     services: Services,
@@ -717,11 +705,11 @@ def withdraw(
     remember: str | None,
     evidence: str,
 ) -> None:
-    """Take the record of a consent away: from now on nobody is found, named, learnt or told of by
-    that face.
+    """Withdraw a consent and restrict the person: from now on the face is no longer matched, named,
+    updated or reported.
 
-    It asks whether to erase the person now. Else the sweep does so after the tenant's ended_days.
-    Of somebody who asks to be remembered the template stays for remembered_days.
+    Asks whether to erase the person now; otherwise the sweep does so after the tenant's ended_days.
+    With --remember, the template stays for remembered_days.
 
     \b
     Examples:
@@ -731,7 +719,7 @@ def withdraw(
     """
     wish = services.consents.make_wish(remember, evidence)
     if wish is not None and erases:
-        raise click.UsageError("--remember keeps what --erase removes: choose one")
+        raise click.UsageError("--remember and --erase exclude each other")
     present_faces = services.faces.by_id(tenant, [face], restricted=True)
     # the same command was cut off
     if erases and not present_faces and go_on_with_erasure(services, tenant, face, None):
@@ -741,8 +729,8 @@ def withdraw(
     if wish is not None or restriction is None or restriction.ended is not Ending.WITHDRAWN:
         services.consents.withdraw_consent(tenant, face, wish=wish)
     print(
-        f"the consent of {face} is withdrawn, and the person is restricted: found and named by "
-        "nothing.",
+        f"the consent of {face} is withdrawn; the person is restricted and no longer matched or "
+        "named.",
         flush=True,
     )
     _print_outlook(services, tenant, face)
@@ -755,29 +743,33 @@ def withdraw(
     if erases:
         _erase_faces(services, tenant, person.faces, None, lambda _: True)
         return
-    print(f"`regulars erase --tenant {tenant.name} --face {face}` erases the person now")
+    print(f"to erase the person now: regulars erase --tenant {tenant.name} --face {face}")
 
 
 def _print_outlook(services: Services, tenant: Tenant, faceid: str) -> None:
-    """Print what becomes of somebody whose consent has ended, and when."""
+    """Print what happens to the data after the consent ended, and when."""
     for face in services.faces.by_id(tenant, [faceid], restricted=True).values():
         outlook = find_outlook(tenant, face)
-        print(say_outlook(outlook) if outlook else "Nothing goes: the face is held or restricted.")
+        print(
+            say_outlook(outlook)
+            if outlook
+            else "Nothing is deleted: the face is on hold or restricted."
+        )
 
 
-@click.command(short_help="List, and delete, what tenants keep no longer.")
+@click.command(short_help="List and delete expired data.")
 @click.option(
     "--tenant",
     "tenants",
     multiple=True,
     metavar="NAME",
-    help="Only this tenant; repeat for several.",
+    help="Only this tenant; repeatable.  [default: all]",
 )
 @click.option(
     "--all",
     "everything",
     is_flag=True,
-    help="Also what waits since it is much: clock and days are right.",
+    help="Include unusually large deletions, after checking the clock and retention days.",
 )
 @ask_before_deed
 @with_services
@@ -788,9 +780,10 @@ def retention(
     everything: bool,
     confirm: Callable[[str], bool],
 ) -> None:
-    """List what tenants keep no longer, and delete it as the sweep does (docs/tenants.md).
+    """List expired data and delete it as the sweep does (docs/tenants.md).
 
-    More than a fifth of a kind at once waits for a week, or for --all.
+    If more than a fifth of a kind would go at once, it is kept for another week unless you pass
+    --all.
 
     \b
     Examples:
@@ -809,7 +802,7 @@ def retention(
         for kind, withheld in (
             {} if everything else services.erasure.retention.list_waiting(tenant).items()
         ):
-            print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
+            print(f"{kind}: {withheld.number} kept until {withheld.goes_at:%Y-%m-%d} without --all")
         shown.append(tenant.name)
 
     def sweep(tenant: Tenant) -> None:
@@ -817,10 +810,10 @@ def retention(
             tenant, swept_kinds=tuple(Kind), is_confirmed=everything
         )
         waits = services.erasure.retention.read_withheld(tenant)
-        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
+        print(f"{tenant.name}: expired data deleted{', except what needs --all' if waits else ''}")
 
-    left = do_in_each(services, list_shops(services, tenants), "not looked at", show)
-    if shown and confirm("Delete what goes now?"):
+    left = do_in_each(services, list_shops(services, tenants), "not checked", show)
+    if shown and confirm("Delete the data under NOW?"):
         left = do_in_each(services, shown, "not deleted", sweep, left.left)
     left.require_all()
 
@@ -834,7 +827,7 @@ def _list_plan_cells(plan: Planned) -> list[str]:
 
 @click.group(no_args_is_help=False, short_help="Print the record of processing.")
 def privacy() -> None:
-    """Print what a controller has to have on paper.
+    """Print documents that a controller is required to have.
 
     \b
     Examples:
@@ -845,9 +838,8 @@ def privacy() -> None:
 @privacy.command(short_help="Print the record of processing (GDPR, Article 30).")
 @of_tenant
 def record(services: Services, tenant: Tenant) -> None:
-    """Print the record of processing (GDPR, Article 30) in Markdown, from this tenant's settings.
-
-    Fill in the brackets.
+    """Print the record of processing (GDPR, Article 30) in Markdown, filled in from the tenant's
+    settings. Complete the parts in brackets.
 
     \b
     Examples:

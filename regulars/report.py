@@ -114,29 +114,34 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
     return letter
 
 
-@click.command(short_help="Print a week of visits, or a closed day, week or month, or mail it.")
+@click.command(short_help="Print or mail the visits of a week, day or month.")
 @of_only_tenant
 @click.option(
-    "--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]"
+    "--week",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Week of this day.  [default: last week]",
 )
-@click.option("--closed", is_flag=True, help="The week as it was closed, verified.")
+@click.option("--closed", is_flag=True, help="Print the closed week, verified.")
 @click.option(
     "--day",
     "closed_day",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="In place of a week: the day as it was closed, verified.",
+    help="Print this closed day, verified.",
 )
 @click.option(
     "--month",
     type=click.DateTime(["%Y-%m"]),
-    help="In place of a week: the month as it was closed, verified.",
+    help="Print this closed month, verified.",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option(
-    "--language", type=click.Choice(LANGUAGES), help="Of the report.  [default: the tenant's]"
+    "--language",
+    type=click.Choice(LANGUAGES),
+    help="Language of the report.  [default: the tenant's]",
 )
 @click.option(
-    "--to", metavar="ADDRESS", help="Mail it there, by the server that `smtp_host` names."
+    "--to", metavar="ADDRESS", help="Mail the report to this address through `smtp_host`."
 )
 def report(
     services: Services,
@@ -150,14 +155,14 @@ def report(
     language: str | None,
     to: str | None,
 ) -> None:
-    """Print the visits of a week by day, without staff: new people, returning strangers, known
-    ones; or those of a day, week or month, as they were when it was closed; or mail them.
+    """Print or mail the visits of a week by day, without staff: new people, returning unknown
+    visitors and enrolled people. With --closed, --day or --month, use the signed closed figures.
 
     \b
     Examples:
       regulars report
       regulars report --week 2026-11-16 --csv > week.csv
-      regulars report --month 2026-11          the same at each time; what came since is on stderr
+      regulars report --month 2026-11          closed figures; later changes go to stderr
       regulars report --week 2026-11-16 --closed
       regulars report --language de
       regulars report --to boss@shop.example    smtp_host and others are settings: `regulars config`
@@ -190,7 +195,7 @@ def _choose_period(tenant: Tenant, **wanted: datetime | None) -> Period:
     days = [(name, moment.date()) for name, moment in wanted.items() if moment]
     if len(days) > 1:
         names = " and ".join(f"--{name}" for name, _ in days)
-        raise click.UsageError(f"{names} name {len(days)} times: leave one")
+        raise click.UsageError(f"{names} exclude each other")
     today = datetime.now(UTC).astimezone(ZoneInfo(tenant.time_zone)).date()
     [(name, day)] = days or [("week", today - timedelta(DAYS))]
     _require_year(f"--{name}", day)
@@ -200,7 +205,7 @@ def _choose_period(tenant: Tenant, **wanted: datetime | None) -> Period:
 def _require_year(option: str, day: date) -> None:
     """Raise UsageError for a day that calendars may not hold in each time zone."""
     if not 1970 < day.year < 9999:
-        raise click.UsageError(f"{option} is a day of the years 1971 to 9998, not {day}")
+        raise click.UsageError(f"{option} must be in the years 1971 to 9998, not {day}")
 
 
 def _read_closed(services: Services, tenant: Tenant, period: Period) -> tuple[Week, Tenant]:
@@ -219,15 +224,15 @@ def _prepare_mail(to: str) -> Callable[[Week, Tenant], None]:
     """
     addresses = [address for _, address in getaddresses([to])]
     if not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
-        raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
+        raise click.UsageError(
+            f"--to must be an address such as boss@shop.example, not {to[:60]!r}"
+        )
     mail = read_configuration().mail
     if mail.smtp_host is None:
         raise click.UsageError(
-            "--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST"
+            "--to requires the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST"
         )
     sender = mail.sender
     if sender is None:
-        raise click.UsageError(
-            "--to needs the setting smtp_from, the address that reports are sent from"
-        )
+        raise click.UsageError("--to requires the setting smtp_from, the sender's address")
     return lambda week, tenant: send_mail(compose_mail(week, tenant, sender, to), mail)

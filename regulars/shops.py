@@ -19,7 +19,7 @@ from regulars.errors import OperatorError
 
 
 def describe_failure(error: Exception, what: str) -> str:
-    """Return the words of an error. A fault of ours is named by its kind, and logged."""
+    """Return the message of an error; log an unexpected one and add its type."""
     if isinstance(error, RegularsError | OperatorError):
         return str(error)
     log_failure(error, what)
@@ -27,12 +27,12 @@ def describe_failure(error: Exception, what: str) -> str:
 
 
 class Left(Struct):
-    """The names of the shops in which something could not be done."""
+    """Names of the shops in which something failed."""
 
     left: list[str]
 
     def note_failure(self, shop: str, what: str, why: str) -> None:
-        """Say on stderr what could not be done in a shop, which is left."""
+        """Print a failure in a shop to stderr and note the shop."""
         print(one_line(f"{shop}: {what}: {why}"), file=sys.stderr, flush=True)
         self.left.append(shop)
 
@@ -52,8 +52,8 @@ class Left(Struct):
             names = [*dict.fromkeys(self.left)]
             shops = format_count(len(names), "shop", "shops")
             raise OperatorError(
-                f"{shops} left: {', '.join(names)}. Mend what is said of each: then the same "
-                "command does what is left"
+                f"{shops} left: {', '.join(names)}. Fix the reported problems and run the command "
+                "again"
             )
 
 

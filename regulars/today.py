@@ -43,16 +43,14 @@ _NAMES = ("who", "group")
 is cut off."""
 
 
-@click.command(short_help="Print who came today.")
+@click.command(short_help="Print today's visitors.")
 @with_services
-@click.option(
-    "--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all with faces]"
-)
+@click.option("--tenant", metavar="NAME", help="Only this tenant.  [default: all with faces]")
 def today(services: Services, tenant: str | None) -> None:
-    """Print who came today, which visit it is, who is new, and which regulars have stayed away
-    longest.
+    """Print today's visitors with the number of their visit, who is new, and the regulars who have
+    been away longest.
 
-    Days are those of each tenant's time zone.
+    Days are in the tenant's time zone.
 
     \b
     Examples:

@@ -82,9 +82,11 @@ def list_places(
     return [place for place in places if place.path.exists()]
 
 
-@click.command(short_help="Name all that Regulars made here, and delete what you say.")
+@click.command(short_help="List everything that Regulars created here, and delete it.")
 @data_option
-@click.option("--with-book", is_flag=True, help="Delete the data folder, too: nobody has it then.")
+@click.option(
+    "--with-book", is_flag=True, help="Delete the data folder too. This cannot be undone."
+)
 @ask_before_deed
 def uninstall(data: Path | None, *, with_book: bool, confirm: Callable[[str], bool]) -> None:
     """Name every folder that Regulars made on this machine, and what stays of it elsewhere.

@@ -319,7 +319,7 @@ def fill_folder(data: Path, file: Path, owed: Owed, look: Callable[[Owed], Owed]
     if find_others(data) or folder.find_server(data) is not None:
         (data / folder.UNFINISHED).unlink()
         require_free(data)
-        raise UnusableFolder(f"{data} is served: name another folder with --data")
+        raise UnusableFolder(f"{data} is being served: pass another folder with --data")
     with _remove_if_failed(data):
         looked_at = look(owed)
         note_owed(data, looked_at)
@@ -396,7 +396,6 @@ def require_free(data: Path) -> None:
     folder.require_finished(data)
     if data.exists() and (not data.is_dir() or find_others(data)):
         raise UnusableFolder(
-            f"{data} is not empty: stop its service and move it away, or name another folder with "
-            "--data; a backup is "
-            "never restored over what is there"
+            f"{data} is not empty, and a restore never overwrites data: stop its service and move "
+            "it away, or pass another folder with --data"
         )

@@ -1,4 +1,4 @@
-"""The command lines `backup` and `restore`."""
+"""The commands `backup`, `restore` and `compare`."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
     Build = Callable[[Settings], Services]
 
 
-@click.command(short_help="Write the data folder into one file.")
+@click.command(short_help="Back up a data folder or a stage to one file.")
 @click.argument("to", type=PATH, metavar="FILE|DIR")
 @click.option(
-    "--at", type=MOMENT, help="AWS: with the tables as they were then, in UTC, up to 35 days ago."
+    "--at", type=MOMENT, help="AWS: state of the tables at this time (UTC), up to 35 days ago."
 )
 @storage_options
 def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
-    """Write the data folder into one file, also while it is served: records, pictures, captures,
-    credentials.
+    """Back up records, pictures, captures and credentials to one file. The service can keep
+    running.
 
-    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
-    Beside it, in the folder `receipts`, it writes the receipts of erasures, and which keys,
-    members, hooks, settings and consents stand, so that `restore` gives nothing back that ended; in
-    the folder `closed`, the signed figures of closed days, weeks and months. If the service may
-    write there, it does so whenever something ends or is closed.
+    FILE must not exist. For a folder DIR, the file is named after the time. Next to the file, the
+    folder `receipts` gets the receipts of erasures and the access register (the valid keys,
+    members, hooks, settings and consents), so that `restore` does not bring back anything that has
+    ended. The folder `closed` gets the signed figures of closed days, weeks and months. If the
+    service can write there, it keeps both folders up to date.
 
     \b
     Examples:
@@ -73,7 +73,7 @@ def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> No
         settings.storage.resolve()
     ):
         raise OperatorError(
-            f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
+            f"{to} is in the data folder and would be lost with it: choose a file elsewhere"
         )
     with closing(open_services(settings)) as services:
         enter_backup(services)
@@ -88,16 +88,18 @@ def write_backup(settings: Settings, to: Path, at: datetime | None = None) -> No
         BackupFolders(settings.storage).add(path.resolve().parent)
     print(
         f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it "
-        "safe"
+        "secure"
     )
     if lacking is not None:
-        raise OperatorError(f"what stands now is not noted beside it: {lacking}") from lacking
+        raise OperatorError(
+            f"the backup is complete, but the receipts beside it are not: {lacking}"
+        ) from lacking
 
 
 def enter_backup(services: Services) -> None:
-    """Write into each tenant's audit that all is copied.
+    """Enter the backup in each tenant's audit.
 
-    A full disk or a busy book must not stop the copy, so that is told only.
+    A full disk or a busy book must not stop the backup, so failures are only printed.
     """
     for tenant in services.tenants.list_all():
         try:
@@ -108,47 +110,47 @@ def enter_backup(services: Services) -> None:
             print(f"regulars: {lacking}: {describe_failure(error, lacking)}", file=sys.stderr)
 
 
-@click.command(short_help="Make a data folder from a backup.")
+@click.command(short_help="Restore a backup to a new data folder or stage.")
 @click.argument("file", type=PATH, required=False)
 @click.option(
     "--receipts",
     "places",
     multiple=True,
     metavar="PLACE",
-    help="Folder, file or s3://BUCKET/PREFIX with receipts of erasures, besides those beside FILE "
-    "and the witness's.",
+    help="Folder, file or s3://BUCKET/PREFIX with further receipts, in addition to those beside "
+    "FILE and at the witness; repeatable.",
 )
 @click.option(
     "--key",
     "keys",
     multiple=True,
     metavar="FINGERPRINT",
-    help="Of a key that signed documents and receipts, if a shop has renewed its key since.",
+    help="Fingerprint of a further accepted signing key, if a tenant has renewed its key since; "
+    "repeatable.",
 )
 @click.option(
     "--new-secrets",
     is_flag=True,
-    help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
-    "not its KMS key, or a box not its vault_key_file.",
+    help="Replace all keys and print the new ones: if the backup may have leaked, or the KMS key "
+    "or vault_key_file is missing.",
 )
 @click.option(
     "--finish",
     is_flag=True,
-    help="End a restore of the folder that was cut off, or, with --new-secrets, renew any folder's "
-    "keys.",
+    help="Finish an interrupted restore; with --new-secrets, replace the keys of any folder.",
 )
 @click.option(
     "--preview",
     "is_preview",
     is_flag=True,
-    help="Say what a restore would give back now, and change nothing. FILE: the newest backup of "
-    "the folder, if it is left out.",
+    help="Print what a restore would bring back, and change nothing. FILE defaults to the newest "
+    "backup of the folder.",
 )
 @click.option(
     "--yes",
     is_flag=True,
-    help="Do not ask: take settings as they were last, and restore also if nothing tells what "
-    "ended since.",
+    help="Do not ask: apply the latest settings, and restore even if it is unknown what ended "
+    "since the backup.",
 )
 @storage_options
 def restore(
@@ -163,19 +165,19 @@ def restore(
     data: Path | None,
     stage: str | None,
 ) -> None:
-    """Make a data folder from a backup's file: all of it, or nothing if it fails.
+    """Restore a backup to an empty data folder: completely, or not at all if it fails.
 
-    With --stage it fills a new stage, and no function of it runs meanwhile.
+    With --stage, restore to a new stage, whose functions are stopped meanwhile.
 
-    A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds,
-    restrictions and ended keys, members, hooks and cameras are done again by what lies beside FILE,
-    at the witness, and in --receipts. If a file there may say what ended and cannot be relied on,
-    nothing is restored, and the file is named. A face that was only deleted comes back. Days, weeks
-    and months that were closed since are closed again with the figures that were signed.
+    A restore does not bring back anything that has ended since the backup: erasures, withdrawn
+    consents, holds, restrictions, and the removal of keys, members, hooks and cameras are applied
+    again, from the receipts beside FILE, at the witness and in --receipts. If such a file cannot be
+    verified, nothing is restored and the file is named. A face that was deleted but not erased
+    comes back. Days, weeks and months closed since are closed again with the signed figures.
 
-    Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were
-    others last are listed, and set again: on a terminal it asks before. Until all of it is done,
-    nobody serves the folder. If the command is cut off, --finish does what is left.
+    Sessions, invitations and codes always end. Settings that changed since are listed and applied;
+    on a terminal, the command asks first. The folder cannot be served until the restore is done. If
+    it is interrupted, finish it with --finish.
 
     \b
     Examples:
@@ -185,7 +187,7 @@ def restore(
       regulars restore monday.tar --stage prod2 --new-secrets
     """
     if finish and is_preview:
-        raise click.UsageError("--finish ends a restore, --preview only looks: say one of them")
+        raise click.UsageError("--finish and --preview exclude each other")
     told = Told(places, keys, new_secrets=new_secrets)
     settings = choose_settings(data=data, stage=stage)
     questions = _choose_questions(is_agreed=yes)
@@ -194,7 +196,7 @@ def restore(
     elif finish:
         lines = _finish(settings, file, told, questions)
     elif file is None:
-        raise click.UsageError("name the backup's file; --finish and --preview need none")
+        raise click.UsageError("FILE, the backup, is required without --finish or --preview")
     elif isinstance(settings.storage, Path):
         lines = restore_box(settings, settings.storage, file, told, questions)
     else:
@@ -301,8 +303,8 @@ def _restore_stage(
     from regulars.deploy.stage import stop_functions
 
     yield (
-        "if this is cut off, no function of the stage runs any more: then delete the stage, and "
-        "begin with another"
+        "do not interrupt this: the stage's functions would stay stopped, and you would have to "
+        "delete the stage and start with another"
     )
     with ExitStack() as block:
         manifest = backup.restore(
@@ -337,9 +339,9 @@ def _look_ahead(settings: Settings, data: Path, questions: Questions, owed: Owed
         return known
     for line in lines:
         print(line)
-    print("all of these will be open again, unless --new-secrets makes all keys anew", flush=True)
-    if not questions.ask_to_restore("Restore it all the same?"):
-        raise OperatorError("nothing is restored")
+    print("all of these will be valid again, unless --new-secrets replaces all keys", flush=True)
+    if not questions.ask_to_restore("Restore anyway?"):
+        raise OperatorError("cancelled; nothing was restored")
     return known
 
 
@@ -355,10 +357,10 @@ def _finish(
     data = settings.storage
     if not isinstance(data, Path):
         raise OperatorError(
-            "a restore of a stage is not ended later: delete the stage, and begin with another"
+            "--finish works on a data folder only: delete the stage and restore into a new one"
         )
     if not data.is_dir():
-        raise OperatorError(f"there is no folder {data}: --data names the one to finish")
+        raise OperatorError(f"there is no folder {data}: pass the folder to finish with --data")
     if folder.find_server(data) is not None:
         raise OperatorError(f"{data} is served: stop its service first")
     with hold_restore(data):
@@ -380,8 +382,8 @@ def _copy_again(settings: Settings, data: Path, owed: Owed, questions: Questions
     manifest = backup.check_box_file(Path(owed.file))
     if manifest.created_at != owed.backed_up_at:
         raise OperatorError(
-            f"{owed.file} is of {manifest.created_at.isoformat()}, and the restore was begun with "
-            f"a backup of {owed.backed_up_at.isoformat()}: name that one"
+            f"{owed.file} is of {manifest.created_at.isoformat()}, but the restore was started "
+            f"with a backup of {owed.backed_up_at.isoformat()}: pass that one"
         )
     backup.clear_folder(data)
     looked_at = _look_ahead(settings, data, questions, owed)
@@ -403,10 +405,10 @@ def _find_owed_by_snapshot(settings: Settings, data: Path, told: Told) -> Owed:
     with closing(bootstrap.build(_let_renew(settings, asked))) as services:
         owed = find_owed_by_snapshot(services, asked)
     if owed is None:
-        looked_at = ", ".join(asked.places) or "no place: neither a witness nor a backup is known"
+        looked_at = ", ".join(asked.places) or "none: neither a witness nor a backup is known"
         raise OperatorError(
-            f"nothing is left to do in {data}: no restore of it was cut off, and nothing ended "
-            f"since its last act, by {looked_at}"
+            f"nothing is left to do in {data}: it has no interrupted restore, and nothing has "
+            f"ended since its last change (checked: {looked_at})"
         )
     return owed
 
@@ -448,12 +450,12 @@ def _preview(settings: Settings, file: Path | None, told: Told) -> Iterator[str]
 
     data = settings.storage
     if not isinstance(data, Path):
-        raise OperatorError("a stage's backup is not looked into: restore it into a new stage")
+        raise OperatorError("--preview works on backups of a box only")
     places = [file or find_newest_backup(settings, data)]
     if folder.has_database(data):
         places.append(data)
     else:
-        yield f"there is no book in {data}: all of this would be there"
+        yield f"{data} holds no book yet: a restore would bring back all of this"
     plan = partial(_plan_restore, settings, told)
     yield from compare_places(settings, places, plan, is_strict=True)
 
@@ -465,15 +467,14 @@ def _plan_restore(settings: Settings, told: Told, file: Path) -> Owed:
     return _plan(settings, file, told, backup.check_box_file(file).created_at)
 
 
-@click.command(short_help="Tell which copy of a book is newer.")
+@click.command(short_help="Compare copies of a book.")
 @click.argument("places", nargs=-1, required=True, type=PATH, metavar="PLACE...")
 def compare(places: tuple[Path, ...]) -> None:
-    """Tell which of several copies of a book is newer, and what each older one would bring back:
-    people, keys, members, hooks, cameras, consents.
+    """Compare copies of a book: which one is newest, and what each older one would bring back in
+    people, keys, members, hooks, cameras and consents.
 
     PLACE is a data folder, a database file, a backup of a box, or a signed file of the folders
-    `receipts` and `closed`. Nothing is changed. For a backup, it tells what a restore would bring
-    back.
+    `receipts` and `closed`. Nothing is changed.
 
     \b
     Examples:

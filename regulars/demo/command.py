@@ -9,11 +9,11 @@ import click
 from regulars.options import host_option, models_option, photos_option, port_option
 
 
-@click.command(short_help="See it work on pictures.")
+@click.command(short_help="Try it on sample pictures.")
 @photos_option
 @host_option
 @port_option
-@click.option("--once", is_flag=True, help="Stop when all is shown, instead of waiting for Ctrl-C.")
+@click.option("--once", is_flag=True, help="Exit at the end instead of waiting for Ctrl-C.")
 @models_option
 def demo(photos: Path | None, host: str, port: int, once: bool, models: Path | None) -> int:
     """Start the service, enrol people, search for them and for strangers, and show the answers in a

@@ -27,15 +27,11 @@ def _split_pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-@click.command(short_help="Deploy to AWS, or show what that would do.")
-@click.option(
-    "--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing."
-)
+@click.command(short_help="Deploy to AWS.")
+@click.option("--stage", required=True, help="Name of the stage; its stack is regulars-STAGE.")
 @deed_options
 @click.option("--region", help="AWS region.  [default: the environment's]")
-@click.option(
-    "--bucket", help="Bucket to upload packages to.  [default: one that the command makes]"
-)
+@click.option("--bucket", help="Bucket for packages.  [default: created by the command]")
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
 @models_option
 @click.option(
@@ -43,27 +39,27 @@ def _split_pair(text: str) -> tuple[str, str]:
     "packs",
     multiple=True,
     metavar="NAME",
-    help="Model pack of your own to ship; repeat for several.",
+    help="Additional model pack to deploy; repeatable.",
 )
 @click.option(
-    "--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate."
+    "--domain", metavar="NAME", help="Custom domain of the API, with a certificate in ACM."
 )
 @click.option(
     "--preflight",
     is_flag=True,
-    help="Say what the account would refuse, and end before anything is packaged.",
+    help="Check what the account would refuse, then exit.",
 )
 @click.option(
     "--policy",
     "policy_of",
     flag_value="deployer",
-    help="Print the IAM policy of a role that deploys the stage, and end.",
+    help="Print the IAM policy for a role that deploys the stage, then exit.",
 )
 @click.option(
     "--operators-policy",
     "policy_of",
     flag_value="operator",
-    help="Print the IAM policy of those who run the stage by commands with --stage, and end.",
+    help="Print the IAM policy for operators who use commands with --stage, then exit.",
 )
 @click.option(
     "--parameter",
@@ -71,7 +67,7 @@ def _split_pair(text: str) -> tuple[str, str]:
     type=_split_pair,
     multiple=True,
     metavar="NAME=VALUE",
-    help="See docs/deploy.md.",
+    help="Parameter of the stack (docs/deploy.md).",
 )
 def deploy(*, dry_run: bool, preflight: bool, policy_of: str | None, **given: Any) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry

@@ -1,7 +1,7 @@
-"""Calls as a client of another service sends them, and a line for each answer that differs.
+"""`regulars doctor --dialect`: checks that a client of another service gets the answers it expects.
 
-No call changes anything. The file of keys has lines such as `app_id: 7F03`, as `regulars tenants
-keys add` prints them.
+The calls change nothing. The file of keys has lines such as `app_id: 7F03`, as printed by
+`regulars tenants keys add`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ def read_keys(path: Path | None) -> Keys:
 
 
 def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
-    """Send one call of each kind that the dialect's clients send, and yield a finding about each
-    answer.
+    """Send each kind of call that the dialect's clients send, and yield a finding for each answer.
 
-    The first call with a body is sent once more with two slashes before its path, as some clients
-    do. The service's clock is compared with ours, too.
+    The first call with a body is repeated with two slashes before its path, as some clients send
+    it. The service's clock is compared with this machine's.
     """
     dialect, parts = dialects.find_dialect(name), urlsplit(url)
     service = f"{parts.scheme}://{parts.netloc}"
@@ -62,8 +61,7 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
         if time_header and abs(late_s := int(time_header) / 1000 - time.time()) > _LATE_S:
             yield failed(
                 "clock",
-                f"the service's clock is {late_s:+.0f} s from this machine's: let a network set "
-                "both",
+                f"the service's clock is {late_s:+.0f} s off this machine's: enable NTP on both",
             )
     yield well("limits", dialect.limits)
 
@@ -72,4 +70,4 @@ def _find_reason(reply: Reply) -> str:
     answer = reply.json if isinstance(reply.json, dict) else {}
     names = ("message", "Message", "msg", "error", "ERROR_MSG", "detail")
     reason = next((str(answer[name]) for name in names if answer.get(name)), None)
-    return reason or reply.headers.get("x-ca-error-message") or "nothing that says why"
+    return reason or reply.headers.get("x-ca-error-message") or "no reason given"

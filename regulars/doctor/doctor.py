@@ -1,8 +1,5 @@
-"""`regulars doctor`: all checks, a line each.
-
-Here are those of the models, and of what the book holds: cameras that fell silent, hooks whose
-events do not arrive.
-"""
+"""`regulars doctor`: all checks, and those of the models and the visitor book, such as silent
+cameras and hooks that do not receive their events."""
 
 from __future__ import annotations
 
@@ -51,15 +48,15 @@ from regulars.privacy import write_set_command
 from regulars.shops import describe_failure
 
 MOST = 1000
-"""Deliveries of a hook that are counted."""
+"""Most deliveries that are counted per hook."""
 _ENDED_LISTED = 20
-"""People whose consent has ended who have a line each."""
+"""Most people with ended consent that are listed."""
 _GROUPS_LISTED = 10
-"""Groups that a line names."""
+"""Most groups that a line names."""
 
 
 def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
+    """Check the SHA-256 of each file of the packs that tenants use and that new tenants get."""
     try:
         of_new = packs.find(settings.models, settings.pack)
         used_packs = [
@@ -73,26 +70,25 @@ def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]
 
 
 def check_files(pack: Pack) -> Iterator[Finding]:
-    """Check each file of the pack by its sha256."""
+    """Check the SHA-256 of each file of the pack."""
     wrong = {file: state for file, state in packs.verify(pack).items() if state is not State.OK}
     for file, state in wrong.items():
         yield failed(
             "models",
-            f"{pack.folder / file.name} is {state}, by its sha256. {packs.describe_remedy(pack)}",
+            f"{pack.folder / file.name} is {state} (SHA-256). {packs.describe_remedy(pack)}",
         )
     if not wrong:
         yield well("models", f"face models: {pack.about}")
 
 
 def check_place(data: Path) -> Iterator[Finding]:
-    """Check that the folder is the one that was served before, so that `serve` does not ask what it
-    is."""
+    """Check that the folder was neither moved nor copied since it was served."""
     if doubt := describe_doubt(data):
         yield failed("folder", doubt)
 
 
 def check_book(settings: Settings) -> Iterator[Finding]:
-    """Open the book and check all its pages, models, cameras, hooks, retention and notices."""
+    """Open the book and check its database pages, models, cameras, hooks, retention and notices."""
     try:
         with closing(open_services(settings)) as services:
             if (damage := services.ports.storage.damage()) is not None:
@@ -107,7 +103,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
 
 
 def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Finding]:
-    """Check cameras, hooks, retention and notices of those that are not disabled."""
+    """Check cameras, hooks, retention and notices of the tenants that are enabled."""
     active = [tenant for tenant in tenants if not tenant.disabled]
     of_books = (check_retention, check_ends, check_notices, check_left, check_ended)
     checks = (
@@ -124,14 +120,14 @@ def check_tenants(services: Services, tenants: Sequence[Tenant]) -> Iterator[Fin
 
 
 def _fail_book(reason: str, whose: str = "") -> Finding:
-    return failed("book", f"{whose}{reason}: bring a backup back with `regulars restore`")
+    return failed("book", f"{whose}{reason}: restore a backup with `regulars restore`")
 
 
 def _check_each(
     check: Callable[[list[Tenant]], Iterator[Finding]], tenants: list[Tenant]
 ) -> Iterator[Finding]:
-    """Check all tenants; if the book of one cannot be read, each alone, so that it hides nothing of
-    the others."""
+    """Check all tenants at once; if one book cannot be read, check each tenant alone, so that one
+    failure does not hide the other findings."""
     try:
         findings = [*check(tenants)]
     except Exception as error:
@@ -156,22 +152,22 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
     for tenant, camera, trouble in troubles:
         yield warning(
             "cameras",
-            f"{camera.id} of tenant {tenant.name} {_say_trouble(camera, trouble)}: look at its "
-            "uploader, by `regulars-edge status`",
+            f"{camera.id} of tenant {tenant.name} {_say_trouble(camera, trouble)}: run "
+            "`regulars-edge status` on its uploader",
         )
     if not troubles:
-        yield well("cameras", f"there are {len(cameras)}, and none needs somebody")
+        yield well("cameras", f"{len(cameras)} cameras, none needs attention")
 
 
 def _say_trouble(camera: Camera, trouble: Trouble) -> str:
     if trouble.name in ("silent", "quiet"):
         seen_at = camera.last_seen_at
-        return f"is silent since {time_text(seen_at)}" if seen_at else "has sent nothing ever"
-    return f"needs somebody, {Texts(DEFAULT_LANGUAGE).write(f'camera.{trouble.name}')}"
+        return f"is silent since {time_text(seen_at)}" if seen_at else "has never sent anything"
+    return f"needs attention, {Texts(DEFAULT_LANGUAGE).write(f'camera.{trouble.name}')}"
 
 
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that hooks may be reached by the settings, and that their events arrive."""
+    """Check that the settings permit each hook's URL and that its events are delivered."""
     hooks = [
         (tenant, hook)
         for tenant in tenants
@@ -183,13 +179,13 @@ def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     ]
     yield from findings
     if not findings:
-        yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
+        yield well("hooks", f"{len(hooks)} hooks, no deliveries wait for a retry")
 
 
 def check_secrets(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that what is sealed can be read.
+    """Check that all encrypted secrets can be read.
 
-    A version that knows no key of the vault writes in the clear into a folder that has one.
+    A version without a vault key writes plain text even into a folder that has one.
     """
     hooks = services.webhooks.hooks
     for tenant in tenants:
@@ -201,28 +197,27 @@ def check_secrets(services: Services, tenants: list[Tenant]) -> Iterator[Finding
         except StorageUnavailable as error:
             yield failed(
                 "secrets",
-                f"{tenant.name}: {error}. If an older version wrote it, which knows no key of the "
-                "vault: `regulars restore --finish --new-secrets` makes all anew",
+                f"{tenant.name}: {error}. If a version without a vault key wrote it, replace all "
+                "secrets with `regulars restore --finish --new-secrets`",
             )
 
 
 def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that no sweep withholds what is kept no longer."""
+    """Check that no sweep withholds expired data."""
     for tenant in tenants:
         for kind, withheld in services.erasure.retention.read_withheld(tenant).items():
             yield warning(
                 "retention",
-                f"{withheld.number} {kind} of tenant {tenant.name} are more than a sweep deletes: "
-                "they go on "
-                f"{withheld.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention "
-                f"--tenant {tenant.name} "
-                "--all` deletes them; if not, set them",
+                f"{withheld.number} expired {kind} of tenant {tenant.name} are more than one sweep "
+                f"may delete; they are deleted on {withheld.goes_at:%Y-%m-%d}. If clock and "
+                f"retention days are right, delete them now with `regulars retention --tenant "
+                f"{tenant.name} --all`; if not, correct them",
             )
 
 
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that somebody chose whether strangers are kept, and from which age on, and that the
-    notice beside the cameras has no blanks."""
+    """Check that the tenant chose whether unknown visitors are remembered and the minimum age, and
+    that the notice beside the cameras is complete."""
     yield from (
         warning("privacy", f"{tenant.name}: {question}")
         for tenant in tenants
@@ -233,15 +228,15 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
         if facts.missing:
             yield warning(
                 "notice",
-                f"the notice of tenant {facts.tenant.name} lacks {', '.join(facts.missing)}: "
+                f"the notice of tenant {facts.tenant.name} lacks {', '.join(facts.missing)}: run "
                 f"`{write_set_command(facts, facts.missing)}` (docs/tasks/notice.md)",
             )
     if not any(facts.missing for facts in facts_of_tenants):
-        yield well("notice", "no notice has blanks")
+        yield well("notice", "all notices are complete")
 
 
 def check_feelings(tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that emotion and beauty are estimated only if a program asks for them."""
+    """Warn if emotion and beauty are estimated."""
     for tenant in tenants:
         level = warning if FEELINGS - tenant.unestimated else well
         yield level("privacy", f"{tenant.name}: {describe_feelings(tenant)}")
@@ -277,13 +272,13 @@ def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
             mend = f"regulars tenants rotate {tenant.name}" if made.ends == "renewed" else end
             yield warning(
                 "access",
-                f"{named} of tenant {tenant.name} was made by {maker_by_access[made.access]}: "
-                f"`{mend}` ends it, or leave it on purpose",
+                f"{named} of tenant {tenant.name} was made by {maker_by_access[made.access]} and "
+                f"is still valid: end it with `{mend}`, or keep it on purpose",
             )
 
 
 def check_ends(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that people of each group go some time after their last visit (docs/privacy.md)."""
+    """Check that each group has an end of retention after the last visit (docs/privacy.md)."""
     for tenant in tenants:
         groups = [group for group in services.groups.list_all(tenant) if group.count]
         endless_groups = [group.name for group in groups if find_unseen_days(tenant, group) is None]
@@ -291,19 +286,17 @@ def check_ends(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
             more = " and others" if len(endless_groups) > _GROUPS_LISTED else ""
             yield warning(
                 "retention",
-                f"{tenant.name} keeps people for ever in "
-                f"{', '.join(endless_groups[:_GROUPS_LISTED])}{more}: set "
-                "`unseen_days` of a group of yours, `stranger_days` or `regular_days` of the "
-                "tenant (docs/privacy.md)",
+                f"{tenant.name} keeps people forever in "
+                f"{', '.join(endless_groups[:_GROUPS_LISTED])}{more}: set `stranger_days` or "
+                "`regular_days` of the tenant, or `unseen_days` of your own groups "
+                "(docs/privacy.md)",
             )
 
 
 def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
-    """Check a hook's URL, and yield a warning if events could not be delivered.
+    """Check a hook's URL, and warn if events could not be delivered. Mailboxes are not checked.
 
-    A mailbox is not checked.
-
-    The hook is named by its host, since the rest of a URL is often secret.
+    The finding names only the host, since the rest of a URL is often secret.
     """
     if hook.is_mailbox:
         return
@@ -314,7 +307,7 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
     except InvalidInput as error:
         yield failed("hooks", f"{label}: {error}")
     count_by_state, last_error = {}, ""
-    for state, parked in (("wait to be sent again", False), ("are given up", True)):
+    for state, parked in (("wait for a retry", False), ("failed for good", True)):
         page = services.webhooks.outbox.read_page(tenant.name, hook.id, parked=parked, limit=MOST)
         failed_deliveries = [delivery for delivery in page.rows if delivery.attempts]
         count_by_state[state] = len(failed_deliveries)
@@ -324,17 +317,19 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
         )[1]
     if any(count_by_state.values()):
         summary = ", ".join(f"{count} {state}" for state, count in count_by_state.items() if count)
-        mend = f"mend the receiver, then POST /v1/hooks/{hook.id}/redeliver, or the console's Hooks"
-        yield warning("hooks", f"{label}: events {summary} (the last: {last_error}): {mend}")
+        mend = (
+            f"fix the receiver, then POST /v1/hooks/{hook.id}/redeliver or redeliver under Hooks "
+            "in the console"
+        )
+        yield warning("hooks", f"{label}: events {summary} (last error: {last_error}): {mend}")
 
 
 def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     """Check settings, folder, machine, service and book, in this order.
 
-    `read`: reads the settings that are set here.
-
-    A service that runs is checked by the settings that it was started with. The book is checked if
-    it is there and the folder is right; else only the models are.
+    `read`: reads the settings of this command. If a service is running, it is checked with the
+    settings that it was started with. The book is checked if it exists and the folder is usable;
+    otherwise only the models are.
     """
     began = datetime.now(UTC)
     try:
@@ -349,13 +344,14 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
         yield failed("settings", f"{error}; nothing else was checked")
         return
     if in_use is configured or not running:
-        source = configured.file or f"environment and options: there is no {FILE} here"
-        yield well("settings", f"of {source}; `regulars config` prints them")
+        source = configured.file or f"environment and options (no {FILE} here)"
+        yield well("settings", f"from {source}; `regulars config` prints them")
     else:
-        yield well("settings", f"of process {running.process}, which serves the folder")
+        yield well("settings", f"from process {running.process}, which serves the folder")
     for name in configured.list_differences(in_use):
         yield warning(
-            "settings", f"{name} is set here, and the service runs by another: a restart takes it"
+            "settings",
+            f"{name} differs from the value that the running service uses: restart it to apply",
         )
     yield check_python()
     folder_findings = list(check_folder(data))

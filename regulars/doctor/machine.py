@@ -1,8 +1,7 @@
-"""Checks of the machine: the data folder, its disk, the clock, the ports, and the certificate that
-`serve` shows.
+"""Checks of the machine: data folder, disk, clock, ports, and the certificate of `serve`.
 
-A check gives findings: what it found, and what mends it. The certificate is read, fits its key, has
-not ended, and has the right names.
+Each check returns findings with their fixes. A certificate must be readable, match its key, be
+valid now, and have the right names.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from regulars.serve.settings import ServeSettings
 from regulars.serve.tls import SOON_DAYS, Certificate
 
 ROOM_BYTES, SHARE = 10 * 10**9, 0.1
-"""The disk is nearly full if less than both is free, as the console says, too."""
+"""The disk is nearly full if less than both is free; the console uses the same rule."""
 MEANWHILE = timedelta(minutes=1)
 """A running service goes on writing, and two clocks of one machine may differ a little."""
 _OF_NETWORKS = (
@@ -60,22 +59,22 @@ _OF_NETWORKS = (
     "smb3",
 )
 _ASK_S = 10.0
-"""How long a program or a server that is asked may take, in s."""
+"""Timeout of a program or server that is queried, in s."""
 LEAST_BYTES = 10**9
 """The service and its models take 0.6 GB, and a picture of 4096x4096 0.3 GB
 (docs/operations.md)."""
 
 
 def check_folder(data: Path) -> Iterator[Finding]:
-    """Check that the folder can be used: it is there or can be made, is ours, and can be locked."""
+    """Check that the folder exists or can be created, belongs to this user, and can be locked."""
     if not data.exists():
         yield _check_parent(data)
     elif not data.is_dir():
-        yield failed("folder", f"{data} is a file: name a folder with `data`")
+        yield failed("folder", f"{data} is a file: set `data` to a folder")
     elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         yield failed(
             "folder",
-            f"{data} belongs to {_name_owner(data)} and may not be written: run this as its owner",
+            f"{data} belongs to {_name_owner(data)} and is not writable: run this as its owner",
         )
     else:
         yield from _check_lasting(data)
@@ -85,17 +84,17 @@ def check_folder(data: Path) -> Iterator[Finding]:
 def _check_parent(data: Path) -> Finding:
     nearest_parent = next(path for path in data.absolute().parents if path.exists())
     if nearest_parent.is_dir() and os.access(nearest_parent, os.W_OK | os.X_OK):
-        return well("folder", f"there is no {data} yet: `regulars serve` makes it")
+        return well("folder", f"{data} does not exist yet: `regulars serve` creates it")
     return failed(
         "folder",
-        f"{data} cannot be made, since {nearest_parent} may not be written: name another with "
-        "`data`",
+        f"{data} cannot be created, since {nearest_parent} is not writable: set `data` to another "
+        "folder",
     )
 
 
 def _check_lasting(data: Path) -> Iterator[Finding]:
-    """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a
-    local disk."""
+    """Check that an existing data folder can hold a book: no foreign files, lockable, on a local
+    disk."""
     kind = name_file_system(data)
     try:
         settle(data / DATABASE)
@@ -105,25 +104,24 @@ def _check_lasting(data: Path) -> Iterator[Finding]:
     if (strange_file := folder.find_strange_file(data)) is not None:
         yield failed(
             "folder",
-            f"{data} holds {strange_file} and no data of a service: name a folder of its own with "
-            "`data`",
+            f"{data} holds {strange_file} and no data of a service: set `data` to an empty folder",
         )
     elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
     elif kind in _OF_NETWORKS:
         yield warning(
             "folder",
-            f"{data} is on {kind}, over a network: SQLite wants a local disk, move the folder to "
-            "one",
+            f"{data} is on a network file system ({kind}): move it to a local disk, as SQLite "
+            "requires",
         )
     elif folder.has_database(data):
-        yield well("folder", f"{data} can be written and locked ({kind})")
+        yield well("folder", f"{data} is writable and can be locked ({kind})")
     else:
-        yield well("folder", f"{data} can be written and locked ({kind}), and holds no book yet")
+        yield well("folder", f"{data} is writable and can be locked ({kind}), and is still empty")
 
 
 def _check_ownership(data: Path) -> Iterator[Finding]:
-    """Check that all files belong to the folder's owner, and that nobody else may look into it."""
+    """Check that all files belong to the folder's owner and that no other user can read them."""
     owner, foreign_names = data.stat().st_uid, []
     for path in sorted(data.iterdir()):
         with suppress(FileNotFoundError):  # it was there for a moment only
@@ -133,10 +131,10 @@ def _check_ownership(data: Path) -> Iterator[Finding]:
         mend = f"`chown -R {_name_owner(data)} {data}`"
         yield failed(
             "folder",
-            f"{data} belongs to {_name_owner(data)}, and {foreign_names[0]} in it does not: {mend}",
+            f"{data} belongs to {_name_owner(data)}, but {foreign_names[0]} in it does not: {mend}",
         )
     if data.stat().st_mode & 0o077:
-        yield warning("folder", f"others of this machine may look into {data}: `chmod 700 {data}`")
+        yield warning("folder", f"other users of this machine can read {data}: `chmod 700 {data}`")
 
 
 def _name_owner(path: Path) -> str:
@@ -175,21 +173,21 @@ def check_python(
     version: tuple[int, ...] = sys.version_info[:3],
     mended: bool = hasattr(tarfile, "_header_length_prefix_re"),
 ) -> Finding:
-    """Check that Python reads hostile archives in a short time (CVE-2024-6232), by its version, or
-    as `mended` by a distribution, such as Debian's 3.11.2.
+    """Check that Python has the fix for CVE-2024-6232 (slow parsing of hostile archives), by its
+    version or by a distribution's patch (`mended`), such as Debian's 3.11.2.
     """
     version_text = ".".join(map(str, version))
     if not mended and (version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6)):
         return warning(
             "python",
-            f"{version_text} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or "
-            "newer",
+            f"{version_text} has CVE-2024-6232 (slow parsing of hostile archives): update to "
+            "3.11.10, 3.12.6, 3.13 or newer",
         )
     return well("python", version_text)
 
 
 def check_disk(data: Path) -> Finding:
-    """Check how much of the folder's disk is free."""
+    """Check the free space on the folder's disk."""
     existing_path = next(
         path for path in (data.absolute(), *data.absolute().parents) if path.exists()
     )
@@ -197,7 +195,7 @@ def check_disk(data: Path) -> Finding:
 
 
 def check_at_rest(data: Path, devices: Path = BLOCK_DEVICES) -> Finding:
-    """Check that a thief of the box cannot read the folder, as far as that can be told."""
+    """Check that the folder is on an encrypted disk, as far as that can be detected."""
     says = f"if the box is stolen, {describe_at_rest([data], devices)}"
     if is_encrypted(data, devices) is False:
         return warning("theft", f"{says} (docs/operations.md, If the box is stolen)")
@@ -208,7 +206,7 @@ def judge_free_space(disk: Disk) -> Finding:
     """Judge the free space of a disk."""
     free_text = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = (
-        "free some, move the folder to a larger disk, or keep captures for fewer days "
+        "free some space, move the folder to a larger disk, or keep captures for fewer days "
         "(`capture_days`)"
     )
     if disk.is_full:
@@ -219,8 +217,8 @@ def judge_free_space(disk: Disk) -> Finding:
 
 
 def check_machine(settings: Settings, running: Served | None) -> Iterator[Finding]:
-    """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what
-    it leaves here."""
+    """Check cores and memory, and what a quota leaves of them to the running service, or to this
+    process if none is running."""
     core_count, remaining_quota = cores_to_run_on(), quota()
     if running is not None and running.process.isdecimal():
         with suppress(OSError):  # it may have ended meanwhile
@@ -235,43 +233,40 @@ def check_machine(settings: Settings, running: Served | None) -> Iterator[Findin
 
 
 def describe_cores(core_count: int, quota: Quota) -> Finding:
-    """Say how many cores there are, and how many the quota leaves."""
-    cores_text = f"{core_count} to run on"
+    """Return a finding about the number of cores and the quota."""
+    cores_text = f"{core_count} available"
     if quota.cores is None:
         return well("cores", cores_text)
     usable = cores_within(quota, core_count)
     return well(
         "cores",
-        f"{cores_text}, of which a quota leaves {quota.cores:g}: the service computes on {usable}",
+        f"{cores_text}, limited by a quota to {quota.cores:g}: the service computes on {usable}",
     )
 
 
 def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
-    """Say how much memory there is, and how much the quota leaves; warn of one in which large
-    pictures find no room."""
+    """Return a finding about memory and the quota; a warning if large pictures do not fit."""
     usable_bytes, memory_text = total_bytes, f"{total_bytes / 1e9:.1f} GB"
     if quota.memory_bytes is not None and quota.memory_bytes < total_bytes:
         usable_bytes, limit_gb = quota.memory_bytes, limit_memory(quota, limit_bytes) / 1e9
         usable_gb = usable_bytes / 1e9
         memory_text += (
-            f", of which a quota leaves {usable_gb:.1f} GB: the service stays below "
-            f"{limit_gb:.1f} GB"
+            f", limited by a quota to {usable_gb:.1f} GB: the service stays below {limit_gb:.1f} GB"
         )
     if usable_bytes < LEAST_BYTES:
         return warning(
             "memory",
-            f"{memory_text}, in which a large picture finds no room: give it "
+            f"{memory_text}, too little for large pictures: provide at least "
             f"{LEAST_BYTES / 1e9:.0f} GB",
         )
     return well("memory", memory_text)
 
 
 def check_clock(data: Path, now: datetime) -> Finding:
-    """Check the clock against times that cannot be later: this program's files, and the last write
-    to the book."""
+    """Check that the clock is not behind this program's files and the last write to the book."""
     files = (one for file in list_files(data / DATABASE) for one in (file, beside(file, "wal")))
-    book = [("the book was written to", file) for file in files]
-    clock_says = f"it says {_format_minute(now)}"
+    book = [("the book was written", file) for file in files]
+    clock_says = f"the clock shows {_format_minute(now)}"
     for event, path in (("this program was installed", Path(__file__)), *book):
         if (
             path.exists()
@@ -279,10 +274,10 @@ def check_clock(data: Path, now: datetime) -> Finding:
         ):
             later = f"{event} at {_format_minute(file_time)}"
             return failed(
-                "clock", f"{clock_says}, and {later}: set it, as by `timedatectl set-ntp 1`"
+                "clock", f"{clock_says}, but {later}: set it, such as by `timedatectl set-ntp 1`"
             )
     if is_set_by_network() is False:
-        return warning("clock", f"{clock_says}, and no network sets it: `timedatectl set-ntp 1`")
+        return warning("clock", f"{clock_says}; NTP is off: `timedatectl set-ntp 1`")
     return well("clock", clock_says)
 
 
@@ -291,7 +286,7 @@ def _format_minute(time: datetime) -> str:
 
 
 def is_set_by_network() -> bool | None:
-    """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
+    """Ask systemd whether NTP is active; None if it does not know, as in a container."""
     command = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
     try:
         answer = subprocess.run(  # noqa: S603 -- a command of this module
@@ -303,16 +298,13 @@ def is_set_by_network() -> bool | None:
 
 
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
-    """Check that each port is free.
-
-    A service that runs has its ports: without them it does not begin.
-    """
+    """Check that each port is free, unless a running service has it."""
     if running is None:
         yield _check_port("port", serving.host, serving.port)
         if serving.metrics_port is not None:
             yield _check_port("metrics_port", serving.metrics_host, serving.metrics_port)
     elif running.url:
-        yield well("port", f"{running.url} is the service's own")
+        yield well("port", f"{running.url} is used by the running service")
 
 
 def _check_port(setting: str, host: str, port: int) -> Finding:
@@ -320,19 +312,19 @@ def _check_port(setting: str, host: str, port: int) -> Finding:
         open_listener(host, port).close()
     except PortTaken as error:
         reason = str(error).partition(": choose")[0]
-        return failed("port", f"{reason}: choose another with `{setting}`, or stop what has it")
+        return failed("port", f"{reason}: set `{setting}` to another, or stop what uses it")
     return well("port", f"{host}:{port} is free")
 
 
 def check_service(running: Served | None) -> Finding:
     """Ask the service that serves the folder whether it is ready."""
     if running is None:
-        return well("service", "none serves the folder now: it was looked at by the settings here")
+        return well("service", "not running; the checks used the settings of this command")
     if not running.url:
-        return warning("service", f"process {running.process} is starting: ask again in a moment")
+        return warning("service", f"process {running.process} is starting: try again in a moment")
     label = f"process {running.process} at {running.url}"
     try:
-        # It may show any certificate: nothing secret is asked or told.
+        # any certificate will do: nothing secret is sent or received
         with (
             warnings.catch_warnings(action="ignore"),
             urllib3.PoolManager(cert_reqs="CERT_NONE", timeout=_ASK_S, retries=False) as pool,
@@ -340,7 +332,7 @@ def check_service(running: Served | None) -> Finding:
             answer = pool.request("GET", f"{running.url}/ready")
         answers = answer.json()
     except (urllib3.exceptions.HTTPError, ValueError) as error:
-        return failed("service", f"{label} does not answer ({error}): its log says why")
+        return failed("service", f"{label} does not answer ({error}): see its log")
     faults = [
         str(text)
         for name, text in answers.items()
@@ -349,34 +341,33 @@ def check_service(running: Served | None) -> Finding:
     if answer.status != 200:
         return failed(
             "service",
-            f"{label} is not ready: {'; '.join(faults) or answer.status}; its log says why",
+            f"{label} is not ready: {'; '.join(faults) or answer.status}; see its log",
         )
-    return well("service", f"{label} is ready, with {answers.get('pack')}")
+    return well("service", f"{label} is ready (models: {answers.get('pack')})")
 
 
 def check_certificate(
     serving: ServeSettings, public_url: str | None, now: datetime
 ) -> Iterator[Finding]:
-    """Check the certificate's files, end and names.
-
-    If the settings name none, check who could overhear the service.
+    """Check the certificate's files, expiry and names; without one, check whether the service
+    speaks plain HTTP to other machines.
     """
     if serving.tls_cert is None or serving.tls_key is None:
         is_https_outside = public_url is not None and public_url.startswith("https:")
-        state = "a proxy speaks TLS" if is_https_outside else "the service speaks plain HTTP"
+        state = "a proxy terminates TLS" if is_https_outside else "the service speaks plain HTTP"
         if serving.host in ("127.0.0.1", "::1", "localhost") or is_https_outside:
-            yield well("tls", f"none is set: {state}")
+            yield well("tls", f"no certificate is set: {state}")
         else:
             yield warning(
                 "tls",
-                f"{state} at {serving.host}, which others may overhear: set `tls_cert` and "
+                f"{state} at {serving.host}, so traffic can be intercepted: set `tls_cert` and "
                 "`tls_key`",
             )
         return
     try:
         Certificate(serving.tls_cert, serving.tls_key)
     except OperatorError as error:
-        yield failed("tls", f"{error}: mend `tls_cert` and `tls_key`")
+        yield failed("tls", f"{error}: correct `tls_cert` and `tls_key`")
         return
     certificate = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
     yield _check_ending(serving.tls_cert, certificate, now)
@@ -384,7 +375,7 @@ def check_certificate(
 
 
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
-    """Check that no proxy is taken for a client that needs no key."""
+    """Check that no proxy counts as a client that needs no key."""
     for dialect in DIALECTS:
         keyless_clients = settings.of_dialects.get(dialect.name)
         if isinstance(keyless_clients, Keyless) and keyless_clients.networks:
@@ -394,8 +385,7 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
 def _check_keyless_networks(
     dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
 ) -> Finding:
-    """Check whether a proxy could pass strangers' calls on as those of a machine that needs no
-    key."""
+    """Check whether a proxy could forward outside calls as those of a client that needs no key."""
     [setting_name] = (
         setting.name for setting in list_rows(type(keyless_clients)) if setting.kind is tuple
     )
@@ -408,21 +398,18 @@ def _check_keyless_networks(
     if by_proxy and not serving.trusted_proxies:
         return warning(
             "keyless",
-            f"a proxy stands before a service that `{setting_name}` may call without a key, and "
-            "what it passes on "
-            "may look like its own: name it in `trusted_proxies`, and let it set X-Forwarded-For",
+            f"`{setting_name}` allows calls without a key, and calls through the proxy may seem to "
+            "come from it: name the proxy in `trusted_proxies` and have it set X-Forwarded-For",
         )
     if proxies_among_clients:
         return warning(
             "keyless",
-            f"the proxy {proxies_among_clients[0]} is in `{setting_name}`: what it passes on "
-            "without X-Forwarded-For "
-            "needs no key. Let it set that header, or name single machines",
+            f"the proxy {proxies_among_clients[0]} is in `{setting_name}`, so calls through it "
+            "without X-Forwarded-For need no key: have it set that header, or name single machines",
         )
     return well(
         "keyless",
-        f"`{setting_name}` may call {dialect.title}'s paths without a key, and no proxy is among "
-        "them",
+        f"`{setting_name}` may call {dialect.title}'s paths without a key; it includes no proxy",
     )
 
 
@@ -430,19 +417,18 @@ def _check_ending(chain: Path, certificate: x509.Certificate, now: datetime) -> 
     begins_at, ends_at = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begins_at <= now <= ends_at:
         validity = f"from {begins_at:%Y-%m-%d} to {ends_at:%Y-%m-%d}"
-        return failed("tls", f"{chain} is good {validity} only: renew it, and check the clock")
+        return failed("tls", f"{chain} is valid {validity} only: renew it, and check the clock")
     days = (ends_at - now).days
-    ends = f"{chain} fits its key and ends in {days} days, at {ends_at:%Y-%m-%d}"
+    ends = f"{chain} matches its key and expires in {days} days, on {ends_at:%Y-%m-%d}"
     if days < SOON_DAYS:
-        return warning("tls", f"{ends}: renew it; the service takes new files without a restart")
+        return warning("tls", f"{ends}: renew it; the service loads new files without a restart")
     return well("tls", ends)
 
 
 def _check_names(certificate: x509.Certificate, public_url: str | None) -> Finding:
-    """Tell whether a certificate has the host's name, or `*.` and its domain.
+    """Check that the certificate has the host's name, or a wildcard for its domain.
 
-    `public_url`: the service's address as clients know it; None or without a host: any name will
-    do.
+    `public_url`: the address that clients use; without a host, any name will do.
     """
     host = urlsplit(public_url or "").hostname
     name_lists = [
@@ -458,11 +444,11 @@ def _check_names(certificate: x509.Certificate, public_url: str | None) -> Findi
     ]
     if not names:
         return failed(
-            "tls", "the certificate has no name that clients accept: make one with a subjectAltName"
+            "tls", "the certificate has no subjectAltName, so clients reject it: create one with it"
         )
     if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:
         return failed(
             "tls",
-            f"the certificate is of {', '.join(names)}, and not of {host}, which `public_url` says",
+            f"the certificate is for {', '.join(names)}, not for {host}, the host of `public_url`",
         )
-    return well("tls", f"the certificate is of {', '.join(names)}")
+    return well("tls", f"the certificate is for {', '.join(names)}")

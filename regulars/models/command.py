@@ -17,7 +17,7 @@ _MIB = 1024 * 1024
 @click.group(
     invoke_without_command=True,
     no_args_is_help=False,
-    short_help="List the face models, check their files.",
+    short_help="List and verify the face models.",
 )
 @models_option
 @config_option
@@ -61,18 +61,16 @@ def _report(pack: Pack) -> bool:
     return set(states.values()) == {State.OK}
 
 
-@click.command(short_help="Change tenants to another model.")
-@click.option(
-    "--pack", required=True, metavar="NAME", help="The pack to change to, such as one of your own."
-)
+@click.command(short_help="Switch tenants to another face model.")
+@click.option("--pack", required=True, metavar="NAME", help="Model pack to switch to.")
 @click.option(
     "--tenant",
     "tenants",
     multiple=True,
     metavar="NAME",
-    help="Only this tenant; repeat for several.",
+    help="Only this tenant; repeatable.  [default: all]",
 )
-@click.option("--estimate", is_flag=True, help="Only say how long it takes.")
+@click.option("--estimate", is_flag=True, help="Print the expected duration and change nothing.")
 @storage_options
 @models_option
 def reembed(

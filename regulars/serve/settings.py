@@ -1,4 +1,4 @@
-"""The settings of `regulars serve` itself: where it listens, and what it tells."""
+"""Settings of `regulars serve`: addresses, TLS, logs and metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 def _parse_port(text: str) -> int:
     """Read a port's number. Raises ValueError if it is not 0 to 65535."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
-        raise ValueError("is a port, a number from 0 to 65535")
+        raise ValueError("must be a port number from 0 to 65535")
     return int(text)
 
 
@@ -34,21 +34,25 @@ def _make_choice(*choices: str) -> dict[str, Any]:
 class ServeSettings(Struct, frozen=True):
     """Addresses, certificate and log of one box."""
 
-    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 is all of this machine")
+    host: str = setting(
+        "127.0.0.1", "address to listen on; 0.0.0.0 for all addresses of this machine"
+    )
     port: int = setting(8000, "port to listen on; 0 picks a free one", read=_parse_port)
     tls_cert: Path | None = setting(
-        None, "certificate chain (PEM): the port speaks https only; needs tls_key", read=Path
+        None,
+        "certificate chain (PEM), for HTTPS only; requires tls_key",
+        read=Path,
     )
     tls_key: Path | None = setting(None, "the certificate's private key (PEM)", read=Path)
     log_format: str | None = setting(
         None,
-        "form of the log, text or json",
+        "log format, text or json",
         nothing="text on a terminal, else json",
         **_make_choice(*FORMS),
     )
     log_level: str = setting(
         "info",
-        "least level of the log: debug, info, warning (refusals and failures only) or error",
+        "log level: debug, info, warning (refusals and failures only) or error",
         **_make_choice(*LEVELS),
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
@@ -58,7 +62,7 @@ class ServeSettings(Struct, frozen=True):
         nothing="none",
     )
     metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_parse_port)
-    metrics_host: str = setting("127.0.0.1", "address of /metrics; all who reach it may read it")
+    metrics_host: str = setting("127.0.0.1", "address of /metrics, which needs no key")
 
     @property
     def url(self) -> str:
@@ -68,7 +72,7 @@ class ServeSettings(Struct, frozen=True):
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingError(
-                "--tls-cert and --tls-key are given together, and so are tls_cert and tls_key"
+                "--tls-cert and --tls-key require each other, as do tls_cert and tls_key"
             )
 
 

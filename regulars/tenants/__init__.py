@@ -1,4 +1,4 @@
-"""`regulars tenants`: customers, their settings and their credentials.
+"""`regulars tenants`: tenants, their settings and their credentials.
 
 command: the lines. credentials: credentials.json
 """

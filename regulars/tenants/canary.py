@@ -1,4 +1,4 @@
-"""The tenant as which a stage's canary asks: what `regulars deploy` makes in a new stage's book."""
+"""The tenant of a stage's canary, which `regulars deploy` adds to a new stage."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from regulars.options import choose_settings, open_services
 
 
 def add_canary(stage: str, name: str, url: str) -> None:
-    """Make the tenant `name`, its camera and its hook, and print that, unless they are there.
+    """Add the tenant `name` with a camera and a hook unless they exist, and report it.
 
-    Print a warning if the stage's storage refuses. `url`: of the stage's API.
+    Prints a warning if the stage's storage fails. `url`: of the stage's API.
     """
     days = TenantSettings(time_zone="UTC", capture_days=1, sighting_days=1, observation_days=150)
     kept = replace(days, stranger_days=1, **DRAWN)
@@ -25,15 +25,16 @@ def add_canary(stage: str, name: str, url: str) -> None:
         with closing(open_services(choose_settings(stage=stage))) as services:
             try:
                 services.tenants.add(name, Profile.CAMERA, kept)
-                print(f"made the tenant {name}, as which the canary asks: enrol nobody in it")
+                print(f"added the tenant {name} for the canary; do not enrol anyone in it")
             except TenantExists:
                 pass
             if equip_tenant(services, name, name_receiver(url)):
                 print(
-                    f"gave {name} a camera and a hook: every five minutes a drawn face goes by both"
+                    f"added a camera and a hook to {name}: a drawn face passes through both every "
+                    "five minutes"
                 )
     except RegularsError as error:
         print(
-            f"warning     the tenant {name} is not as it should be, so CanaryFails goes off: "
+            f"warning     the tenant {name} is incomplete, so the alarm CanaryFails will fire: "
             f"{error}"
         )

@@ -1,5 +1,4 @@
-"""The command line of `regulars tenants`, with `keys` of a tenant, and `regulars console`: a link
-that signs in."""
+"""The commands `regulars tenants`, `regulars tenants keys` and `regulars console`."""
 
 from __future__ import annotations
 
@@ -94,14 +93,14 @@ class _Assignment(click.ParamType[tuple[str, Any]]):
         setting = _SETTABLE.get(name)
         if setting is None or not equals:
             self.fail(
-                f"it is NAME=VALUE, where NAME is {' or '.join(_SETTABLE)}, not {value[:40]!r}",
+                f"{value[:40]!r} is not NAME=VALUE, where NAME is one of {', '.join(_SETTABLE)}",
                 param,
                 ctx,
             )
         try:
             return name, _parse_value(setting, text)
         except ValueError:
-            self.fail(f"{name} is {_describe_values(setting)}; not {text[:40]!r}", param, ctx)
+            self.fail(f"{name} must be {_describe_values(setting)}; not {text[:40]!r}", param, ctx)
 
     def shell_complete(
         self,
@@ -138,7 +137,7 @@ _settings_options = join_options(
     click.option(
         "--strangers",
         type=click.Choice(SETTINGS["strangers"].choices),
-        help="Short for --set strangers=...",
+        help="What to do with unknown visitors; short for --set strangers=...",
     ),
     click.option(
         "--set",
@@ -146,7 +145,7 @@ _settings_options = join_options(
         type=_Assignment(),
         metavar="NAME=VALUE",
         multiple=True,
-        help="Setting to change, from the list below; repeat for several.",
+        help="Setting to change, from the list below; repeatable.",
     ),
 )
 
@@ -158,7 +157,7 @@ def _list_changes(strangers: str | None, assignments: Sequence[tuple[str, Any]])
 
 @click.group(no_args_is_help=False, short_help="Add, list, change and erase tenants.")
 def tenants() -> None:
-    """Manage customers: isolated galleries with credentials of their own.
+    """Manage tenants. Each has its own visitor book and credentials.
 
     \b
     Examples:
@@ -174,7 +173,7 @@ def tenants() -> None:
     "--profile",
     type=click.Choice([profile.value for profile in Profile]),
     default="cloud",
-    help="Set of limits that it gets.",
+    help="Limits of the tenant.",
 )
 @_settings_options
 @storage_options
@@ -186,11 +185,11 @@ def add(
     strangers: str | None,
     assignments: tuple[tuple[str, Any], ...],
 ) -> None:
-    """Make a tenant and print its credentials.
+    """Add a tenant and print its credentials.
 
-    NAME has 1 to 40 small letters, digits and hyphens. Its days are those of this machine's time
-    zone, or of the one that you name; a stage has none of its own. With `--strangers undecided`,
-    unknown visitors are forgotten until an admin of the tenant chooses in the console.
+    NAME consists of 1 to 40 lower-case letters, digits and hyphens. The time zone defaults to that
+    of this machine; for a stage, set it with --set time_zone=ZONE. With `--strangers undecided`,
+    unknown visitors are forgotten until an admin of the tenant decides in the console.
 
     \b
     Examples:
@@ -202,17 +201,16 @@ def add(
     changes = _list_changes(strangers, assignments)
     if "strangers" not in changes:
         raise click.UsageError(
-            "say what becomes of strangers: --strangers forget keeps nothing of somebody who "
-            "matches nobody, but a count, so nobody unknown becomes a regular; --strangers keep "
-            "remembers them for stranger_days (1: within the day), so that they can become "
-            "regulars. In the EU that needs a ground of the GDPR's Article 9(2): say it by "
-            "--set basis=TEXT, and who decided it by --set strangers_decided_by=NAME "
-            "(docs/tasks/consent.md)"
+            "choose what to do with unknown visitors: --strangers forget keeps only a count of "
+            "them, so they never become regulars; --strangers keep remembers them for "
+            "stranger_days (1: for the day), so that they can. In the EU, keeping requires a "
+            "ground under GDPR Article 9(2): record it with --set basis=TEXT and who decided with "
+            "--set strangers_decided_by=NAME (docs/tasks/consent.md)"
         )
     with closing(open_services(choose_settings(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput(
-                "a stage has no time zone of its own: set the shop's, as --set "
+                "time_zone is required for a stage: set the shop's, such as --set "
                 "time_zone=Europe/Berlin"
             )
         settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
@@ -225,19 +223,18 @@ def add(
             print(said, file=sys.stderr)
         if tenant.model != services.ports.model():
             print(
-                "its face models are those of the other tenants, for a day after an update: "
-                "`regulars reembed` changes "
-                "them later",
+                "it uses the face models of the other tenants until a day after an update; change "
+                "them then with `regulars reembed`",
                 file=sys.stderr,
             )
     print(
-        f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that",
+        f"days start and end in the time zone {settings.time_zone}; change it with `tenants set`",
         file=sys.stderr,
     )
     stage_options = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
     place_options = stage_options if stage else f" --data {quote(str(data))}" if data else ""
     print(
-        f"for a link that signs a browser in: regulars console --tenant {name}{place_options}",
+        f"to sign a browser in: regulars console --tenant {name}{place_options}",
         file=sys.stderr,
     )
 
@@ -246,7 +243,7 @@ def add(
 @click.argument("name", required=False)
 @with_services
 def list_all(services: Services, name: str | None) -> None:
-    """List all tenants; or all settings of the tenant NAME, and the model of its searches."""
+    """List all tenants, or all settings and the face model of the tenant NAME."""
     if name is not None:
         _print_settings(services, services.tenants.get_by_name(name))
         return
@@ -256,17 +253,17 @@ def list_all(services: Services, name: str | None) -> None:
         how = (
             "is erased"
             if erasure.next_step is None
-            else f"is being erased: `regulars tenants erase {erasure.tenant}` goes on"
+            else f"is being erased: `regulars tenants erase {erasure.tenant}` continues"
         )
-        print(f"{erasure.tenant}  {how}, asked {erasure.at:%Y-%m-%d}")
+        print(f"{erasure.tenant}  {how}, requested {erasure.at:%Y-%m-%d}")
 
 
 @tenants.command("set", cls=_SettingCommand, short_help="Change, disable or enable a tenant.")
 @_settings_options
 @click.option(
-    "--disable/--enable", "is_disabled", default=None, help="Refuse its requests, or accept them."
+    "--disable/--enable", "is_disabled", default=None, help="Reject or accept its requests."
 )
-@click.option("--yes", is_flag=True, help="Delete strangers by `--strangers` without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask before unknown visitors are erased.")
 @named_tenant
 def change(
     services: Services,
@@ -277,10 +274,10 @@ def change(
     is_disabled: bool | None,
     yes: bool,
 ) -> None:
-    """Change settings of a tenant, also while the service runs.
+    """Change settings of a tenant. The service can keep running.
 
-    If `strangers` deletes strangers who are kept now, it says how many, and asks. While a tenant is
-    disabled, its requests are refused; its data stays.
+    If the change erases unknown visitors who are remembered now, the command shows how many and
+    asks. Requests of a disabled tenant are rejected; its data stays.
 
     \b
     Examples:
@@ -290,11 +287,14 @@ def change(
     """
     changes = _list_changes(strangers, assignments)
     if not changes and is_disabled is None:
-        raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
+        raise InvalidInput(
+            "nothing to change: pass --set, --strangers, --disable or --enable (`regulars tenants "
+            "set --help` lists the settings)"
+        )
     choice = {each: changes[each] for each in changes if each in ("strangers", "stranger_days")}
     going = services.erasure.strangers.count_forgotten(tenant, choice)
-    if going and not (yes or ask_yes_or_no(f"{going} strangers are erased at once. Go on?")):
-        raise OperatorError("nothing is changed")
+    if going and not (yes or ask_yes_or_no(f"This erases {going} unknown visitors now. Go on?")):
+        raise OperatorError("cancelled; nothing was changed")
     if changes:
         services.tenants.change_settings(tenant.name, changes)
     if is_disabled is not None:
@@ -302,12 +302,12 @@ def change(
     _print_settings(services, services.tenants.get_by_name(tenant.name))
 
 
-@tenants.command(short_help="Give a tenant new keys and a new code.")
+@tenants.command(short_help="Replace a tenant's keys and code.")
 @ask_before_deed
 @named_tenant
 def rotate(services: Services, tenant: Tenant, confirm: Callable[[str], bool]) -> None:
-    """Give a tenant new keys and a new code; the old ones stop working."""
-    if confirm(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
+    """Replace a tenant's keys and code. The old ones stop working at once."""
+    if confirm(f"Replace the keys and code of {tenant.name}? The old ones stop working."):
         _change_and_print_credentials(services, lambda book: book.rotate_keys(tenant.name))
 
 
@@ -315,7 +315,7 @@ def rotate(services: Services, tenant: Tenant, confirm: Callable[[str], bool]) -
 @click.argument("name")
 @data_option
 def key(name: str, data: Path | None) -> None:
-    """Print a tenant's API key, of one box: what clients take as REGULARS_API_KEY.
+    """Print the API key of a box's tenant, for REGULARS_API_KEY of clients.
 
     \b
     Examples:
@@ -326,7 +326,7 @@ def key(name: str, data: Path | None) -> None:
     credentials_of_tenant = read_credentials(storage).get(name)
     if credentials_of_tenant is None:
         raise OperatorError(
-            f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all"
+            f"{storage / FILE} has no tenant {name!r}; `regulars tenants list` lists all"
         )
     print(credentials_of_tenant.api_key)
 
@@ -335,13 +335,13 @@ def key(name: str, data: Path | None) -> None:
 @click.option(
     "--lost",
     is_flag=True,
-    help="Go on if the old key cannot be read any more, and so cannot sign the new one.",
+    help="Proceed although the old key is unreadable and cannot sign the new one.",
 )
 @named_tenant
 def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
-    """Give a tenant a new key that signs receipts and the audit.
+    """Replace the key that signs a tenant's receipts and audit.
 
-    The old key's signatures stay good. The next sweep signs the hours and receipts that wait for a
+    Signatures of the old key stay valid. The next sweep signs hours and receipts that wait for a
     key.
 
     \b
@@ -353,8 +353,8 @@ def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     print(f"fingerprint  {fingerprint(renewal.new)}")
     print(f"before that  {describe_earlier_key(renewal)}")
     print(
-        "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is "
-        "signed by the next sweep"
+        "give the new fingerprint to those who verify, and store the next head of the audit "
+        "elsewhere; pending receipts are signed by the next sweep"
     )
 
 
@@ -445,9 +445,9 @@ def describe_earlier_key(renewal: Renewal) -> str:
     """Describe the key that a renewal ended: its fingerprint, when it was in use, and if it signed
     the next one."""
     vouches = (
-        "it signed the next key, too"
+        "it signed the next key"
         if renewal.is_vouched
-        else "it was lost, and did not sign the next key"
+        else "it was lost and did not sign the next key"
     )
     return f"{fingerprint(renewal.old)}, from {renewal.since} to {renewal.until}; {vouches}"
 
@@ -455,10 +455,10 @@ def describe_earlier_key(renewal: Renewal) -> str:
 def _change_and_print_credentials(
     services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]
 ) -> None:
-    """Make the change and print the credentials.
+    """Make the change and print the new credentials.
 
-    On one box they are also written to credentials.json. If that fails, they are printed before the
-    error is raised. A stage never shows them again.
+    A box also writes them to credentials.json; if that fails, they are printed before the error is
+    raised. A stage never shows them again.
     """
     if isinstance(services.settings.storage, Path):
         book = CredentialsFile(services.settings.storage, services.tenants)
@@ -471,9 +471,7 @@ def _change_and_print_credentials(
     else:
         print(json.dumps(asdict(change(services.tenants)), indent=2))
         print(
-            "keep these: the cloud keeps app_key and secret_access_key sealed, appcode and api_key "
-            "as hashes, "
-            "and shows none of them again",
+            "save these credentials now: they are stored encrypted or hashed and never shown again",
             file=sys.stderr,
         )
 
@@ -488,7 +486,7 @@ _key_files = join_options(
         click.option(
             f"--{one}",
             type=click.File(),
-            help=f"File (-: standard input) of the {one} key that clients have.",
+            help=f"File with the {one} key that clients already use (-: standard input).",
         )
         for one in dialects.SERVICES
     )
@@ -497,7 +495,7 @@ _key_files = join_options(
 
 @tenants.group(no_args_is_help=False, short_help="Make keys for another API's clients.")
 def keys() -> None:
-    """Make keys for clients of another API. Keys of v1 are made by `regulars call add-key`.
+    """Make keys for clients of another API. For v1, use `regulars call add-key`.
 
     \b
     Examples:
@@ -519,7 +517,7 @@ def keys() -> None:
     "--group",
     metavar="NAME",
     required=True,
-    help="The group of its subjects; it is made if there is none.",
+    help="Group of its subjects; created if missing.",
 )
 @_key_files
 def add_key(
@@ -531,10 +529,7 @@ def add_key(
     group: str,
     **files: IO[str] | None,
 ) -> None:
-    """Make and print the keys of an API's clients.
-
-    They are shown nowhere else.
-    """
+    """Make keys for clients of an API and print them. They are never shown again."""
     given_uuids = {
         service: None if file is None else file.read(_MOST_READ).strip()
         for service, file in files.items()
@@ -553,22 +548,18 @@ def _add_services(
 ) -> None:
     """Make and print a key for each of these services of a dialect.
 
-    The first one reaches the group `group_name`.
-
-    The group is made if it is not there. `given_uuids`: the keys that clients have already, by
-    service; None: a new key is made. Raises OperatorError, before anything is made, if one is no
-    UUID, or is of another dialect's service.
+    The first key reaches the group `group_name`, which is created if missing. `given_uuids`: keys
+    that clients already use, by service; None: make a new one. Raises OperatorError, before
+    anything is made, if a key is not a UUID or belongs to a service of another dialect.
     """
     if not all(value is None or is_uuid(value) for value in given_uuids.values()):
-        raise OperatorError(
-            "a key of such a client is a UUID in 36 characters, and nothing else stands in its file"
-        )
+        raise OperatorError("a key file must contain one UUID of 36 characters and nothing else")
     if other := next(
         (name for name, value in given_uuids.items() if value is not None and name not in names),
         None,
     ):
         raise OperatorError(
-            f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}"
+            f"--{other} is not of this dialect; valid: {', '.join(f'--{name}' for name in names)}"
         )
     groups = services.groups
     if groups.find(tenant, group_name) is None:
@@ -582,24 +573,24 @@ def _add_services(
                 services, tenant, f"{key_name}, {service}", service, group_id, given_uuids[service]
             ),
         )
-    print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
+    print(f"save these keys of {tenant.name} now: they are never shown again", file=sys.stderr)
 
 
-@click.command(short_help="Print a link that signs a browser in.")
+@click.command(short_help="Print a sign-in link for the console.")
 @click.option(
-    "--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has."
+    "--key", "key_id", metavar="ID", default=FIRST, help="Key that gives the session its role."
 )
 @click.option(
     "--url",
     type=SERVICE_URL,
     metavar="URL",
-    help="Beginning of the service's URLs.  [default: public_url, or where the service listens]",
+    help="Base URL of the service.  [default: public_url, or where the service listens]",
 )
 @of_only_tenant
 def console(services: Services, tenant: Tenant, key_id: str, url: str | None) -> None:
-    """Print a link that signs a browser in, once, within ten minutes.
+    """Print a link that signs a browser in to the console. It works once, for ten minutes.
 
-    The code stands behind `#`, so that it gets into no log.
+    The code follows `#`, so that it appears in no server log.
 
     \b
     Examples:
@@ -611,19 +602,19 @@ def console(services: Services, tenant: Tenant, key_id: str, url: str | None) ->
 
 
 def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
-    """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
+    """Return a sign-in link to the console with a new code for the key. Raises KeyNotFound."""
     code = services.access.sessions.make_code(tenant, services.access.keys.get(tenant, key_id))
     return f"{url.rstrip('/')}/console#code={code}"
 
 
 def find_url(storage: Path | AwsStorage) -> str:
-    """Return the folder's URL or, if no service runs, the one that it would have.
+    """Return the URL of the running service, or the one that the settings give it.
 
     Raises OperatorError for a stage.
     """
     if not isinstance(storage, Path):
         raise OperatorError(
-            "say where the stage is served, with --url: `regulars deploy` printed it"
+            "--url is required for a stage: pass the URL that `regulars deploy` printed"
         )
     running = folder.find_server(storage)
     return running.url if running and running.url else read_configuration().serving.url

@@ -1,8 +1,8 @@
-"""credentials.json: the credentials in the clear for the operator, kept in step with the store.
+"""credentials.json: the tenants' credentials in plain text for the operator.
 
-The store encrypts keys and hashes codes, so keys that are not written to the file at once are lost:
-if the process is killed just then, the next start says which tenant needs new ones. The file is
-read before any change, so that a damaged file stops the change.
+The store keeps keys encrypted or hashed, so keys that are not written to the file at once are lost:
+if the process is killed in between, the next start reports which tenant needs new ones. The file is
+read before any change, so that a damaged file prevents the change.
 """
 
 from __future__ import annotations
@@ -135,10 +135,8 @@ class CredentialsFile:
 
     def _describe_lost_keys(self, name: str) -> str:
         return (
-            f"{self.path} has no keys of {name} that work; clients that have them are served. "
-            "Where they are lost, "
-            f"`{_write_rotation(name, self._data)}` makes new ones, writes them down, and stops "
-            "the old"
+            f"{self.path} has no valid keys of {name}; clients that have them still work. If they "
+            f"are lost, `{_write_rotation(name, self._data)}` replaces them"
         )
 
     def _keep_credentials(
@@ -148,7 +146,7 @@ class CredentialsFile:
             self._write_down(credentials, entries)
         except OSError as error:
             raise NotWrittenDown(
-                f"the keys of {credentials.tenant} that stand above are valid and in no file: "
+                f"save the keys of {credentials.tenant} printed above: they are valid, but "
                 f"{self.path} cannot be written ({error.strerror})",
                 credentials,
             ) from error
@@ -172,9 +170,8 @@ def read_credentials(data: Path) -> dict[str, Credentials]:
     path = data / FILE
     if not path.exists():
         raise FileNotFoundError(
-            f"there is no {path}: the first `regulars serve --data {shlex.quote(str(data))}` "
-            "writes it, "
-            f"and if it was lost, `{_write_rotation('NAME', data)}` does"
+            f"{path} does not exist: the first `regulars serve --data {shlex.quote(str(data))}` "
+            f"writes it; if it was lost, run `{_write_rotation('NAME', data)}`"
         )
     return _read_entries(path)
 
@@ -191,16 +188,13 @@ def _read_entries(path: Path) -> dict[str, Credentials]:
     except OSError as error:
         raise _make_damage_error(path, f"cannot be read ({error.strerror})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _make_damage_error(
-            path, f"is not the JSON list that was written there ({error})"
-        ) from error
+        raise _make_damage_error(path, f"is not a valid list of credentials ({error})") from error
 
 
 def _make_damage_error(path: Path, how: str) -> DamagedFile:
     return DamagedFile(
-        f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair "
-        "it, or move it away "
-        f"and run `{_write_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
+        f"{path} {how}; nothing was changed, and existing keys still work. Repair it, or move it "
+        f"away and run `{_write_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line of `regulars tenants erase`: a shop that leaves."""
+"""The command `regulars tenants erase`."""
 
 from __future__ import annotations
 
@@ -22,26 +22,22 @@ from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.finishing import finish_erasure
 
 
-@click.command(short_help="Leave nothing of a tenant; write the receipt.")
+@click.command(short_help="Erase a tenant and write a receipt.")
 @click.argument("name", metavar="NAME")
 @click.option(
-    "--yes", "typed", metavar="NAME", help="Do it without asking: the tenant's name once more."
+    "--yes", "typed", metavar="NAME", help="Confirm without asking: repeat the tenant's name."
 )
-@click.option(
-    "--receipt", type=PATH, help="Where the receipt is written.  [default: erasure-of-NAME.json]"
-)
+@click.option("--receipt", type=PATH, help="File for the receipt.  [default: erasure-of-NAME.json]")
 @with_services
 def erase(services: Services, *, name: str, typed: str | None, receipt: Path | None) -> None:
     """Erase a tenant: people, pictures, visits, captures, cameras, hooks, keys, members, audit.
 
-    Nobody brings it back.
+    This cannot be undone. The tenant is gone at once. If a service is running, erasing its data
+    takes 16 minutes, since requests under way finish first. If the command is interrupted, run it
+    again to continue. The name cannot be used again.
 
-    The tenant is gone at once. If a service runs, the rest takes 16 minutes, since what is under
-    way ends first. If the command is stopped, the same command goes on. No tenant gets the name
-    again.
-
-    It says what it does not reach: backups, receivers of hooks and MQTT (`regulars mqtt --forget`),
-    and what else is outside of the service.
+    The receipt lists what is out of reach: backups, receivers of hooks and MQTT (`regulars mqtt
+    --forget`), and anything else outside the service.
 
     \b
     Examples:
@@ -58,8 +54,8 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
             name, "operator", under_way=_measure_under_way(services)
         )
         print(
-            f"{name} is gone; what it stored is deleted now. If this is stopped, the same command "
-            "goes on",
+            f"{name} is gone; its data is being deleted. If this is interrupted, run the same "
+            "command again",
             flush=True,
         )
     if isinstance(services.settings.storage, Path):
@@ -71,14 +67,14 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
     for kind, number in erasure.counts.items():
         print(f"{kind:14}{number:,}")
     print(
-        f"erased: {receipt_file} is the receipt, which also says what is left elsewhere; "
-        "the same command writes it again, into a new file"
+        f"erased; receipt: {receipt_file}. It lists what is left elsewhere. The same command with "
+        "another --receipt writes it again"
     )
 
 
 def _measure_under_way(services: Services) -> timedelta:
-    """Return for how long something may still write that knows the tenant: not at all while nobody
-    serves a folder."""
+    """Return how long requests under way may still write for the tenant: zero if the folder is not
+    being served."""
     storage = services.settings.storage
     return timedelta(0) if isinstance(storage, Path) and find_server(storage) is None else UNDER_WAY
 
@@ -86,13 +82,13 @@ def _measure_under_way(services: Services) -> timedelta:
 def _require_place(out: Path) -> None:
     if out.exists() or not os.access(out.absolute().parent, os.W_OK):
         raise OperatorError(
-            f"the receipt cannot be written to {out}, so this command erases nothing: name a new "
-            "file, --receipt"
+            f"the receipt cannot be written to {out}; nothing was erased. Pass a new, writable "
+            "file with --receipt"
         )
 
 
 def _require_name(services: Services, name: str, typed: str | None) -> None:
-    """Say what goes, and have the name typed. Raises TenantNotFound, OperatorError."""
+    """Show what is erased and require the name. Raises TenantNotFound, OperatorError."""
     tenant = services.tenants.get_by_name(name)
     usage = services.account.measure_usage(tenant)
     faces = format_count(usage.faces, "face", "faces")
@@ -101,8 +97,8 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
     if typed is None:
         if not sys.stdin.isatty():
             raise OperatorError(
-                f"there is nobody to ask, and nothing is changed; --yes {name} carries it out"
+                f"no terminal to ask for confirmation; pass --yes {name}. Nothing was changed"
             )
-        typed = input(f"Nobody can bring it back. Type its name to erase {name}: ").strip()
+        typed = input(f"This cannot be undone. Type {name} to erase the tenant: ").strip()
     if typed != name:
-        raise OperatorError(f"that is not {name!r}, and nothing is changed")
+        raise OperatorError(f"{typed[:40]!r} is not {name!r}; nothing was changed")

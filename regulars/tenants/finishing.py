@@ -1,4 +1,4 @@
-"""The steps of a tenant's erasure, waited for."""
+"""Run a tenant's erasure to its end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from chalicelib.services import Services
 from chalicelib.storage.values import time_text
 
 _PAUSE_S = 1.0
-"""Pause between two looks whether the erasure is done, in s."""
+"""Polling interval, in s."""
 
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
-    """Do the steps of a tenant's erasure, waiting for those whose time has not come.
+    """Do the steps of a tenant's erasure, waiting where needed, and return the finished erasure.
 
-    Return it when it is done.
-
-    Each new reason to wait is printed once.
+    Prints each new reason to wait once.
     """
     last_reason, erasures = "", services.erasure.of_tenants
     while True:
@@ -30,11 +28,11 @@ def finish_erasure(services: Services, name: str) -> TenantErasure:
             if erasure.next_step is None:
                 return erasure
             if erasure.next_step is TenantStep.LATE and erasure.late_at > services.clock.now():
-                reason = f"what was under way ends by {time_text(erasure.late_at)}"
+                reason = f"requests under way finish by {time_text(erasure.late_at)}"
         except Busy as error:
             reason = str(error)
         if reason and reason != last_reason:
-            click.echo(f"it waits: {reason}", err=True)
+            click.echo(f"waiting: {reason}", err=True)
         last_reason = reason
         if reason:
             time.sleep(_PAUSE_S)

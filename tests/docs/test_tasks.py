@@ -217,8 +217,8 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(
     ):
         [printed] = Session.of(section, page).output(server)
         assert re.fullmatch(
-            rf"{file}\.zip  face ann, [\d,]+ bytes; it is about this person: hand it to nobody "
-            r"else",
+            rf"{file}\.zip  face ann, [\d,]+ bytes; give it to this person "
+            r"only",
             printed,
         )
         with zipfile.ZipFile(folder / f"{file}.zip") as archive:

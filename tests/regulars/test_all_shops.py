@@ -100,7 +100,7 @@ def test_one_photo_erases_in_each_shop_and_says_one_by_one_what_was_done(
     out = capsys.readouterr().out
     assert "shop: ann, Ann" in out
     assert "shop-12: 21, (no name)" in out
-    assert "shop-13: nobody in the book looks like the photo" in out
+    assert "shop-13: no enrolled person matches the photo" in out
     assert knows(chain.services, letter) == {}
     assert [face.faceid for face in chain.services.faces.by_id(shops(chain.services)[1], ["22"])
             .values()] == ["22"]  # fmt: skip
@@ -178,7 +178,7 @@ def test_a_second_person_s_receipts_lie_beside_the_first_one_s(
     assert knows(chain.services, letter) == {}
     assert first.read_text() == "of somebody else"
     [own] = letter.parent.glob("receipt-shop-??????????*.json")  # an id is longer than a number
-    assert f"erased: {own} is the receipt" in capsys.readouterr().out
+    assert f"erased; receipt: {own};" in capsys.readouterr().out
 
 
 def test_a_shop_that_cannot_use_the_photo_holds_up_no_other(
@@ -221,7 +221,7 @@ def test_files_of_a_run_before_stay_and_the_shops_behind_get_theirs(
     write_archives_of_shops(chain.services, asked, tenants, out, "en")
     assert first.read_bytes() == b"of the run before"
     assert out.with_stem("answer-shop-12").is_file()
-    assert f"{first} is there already, and stays" in capsys.readouterr().out
+    assert f"{first} already exists and was kept" in capsys.readouterr().out
     assert asked.left == []
 
 
@@ -253,10 +253,10 @@ def test_an_erasure_cut_off_between_two_shops_is_said_and_ended_by_the_same_pres
     receipt = letter.with_name("receipt.json")
     with pytest.raises(Killed):
         erase(hurried(chain, items=meanwhile), letter, receipt)
-    assert "`regulars erase --tenant shop-12 --face 21` ends it" in capsys.readouterr().out
+    assert "finish it with `regulars erase --tenant shop-12 --face 21`" in capsys.readouterr().out
     assert knows(chain.services, letter) == {"shop-12": ["21"]}
     erase(hurried(chain), letter, receipt)
-    assert "goes on, perhaps of this person" in capsys.readouterr().out
+    assert "is running, perhaps of this person" in capsys.readouterr().out
     assert knows(chain.services, letter) == {}
     assert [file.stem for file in letter.parent.glob("receipt*.json")] == ["receipt-shop-12"]
     [erasure] = chain.services.erasure.records.list_all("shop")
@@ -267,10 +267,10 @@ def test_an_erasure_cut_off_between_two_shops_is_said_and_ended_by_the_same_pres
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--photo x.jpg", "say in whose book: --tenant NAME, or --all-shops"),
-        ("--photo x.jpg --tenant shop --all-shops", "say in whose book"),
-        ("--face ann --all-shops", "only a person's --photo in common"),
-        ("--face ann --tenant shop --tenant shop-12", "only a person's --photo in common"),
+        ("--photo x.jpg", "pass either --tenant NAME or --all-shops"),
+        ("--photo x.jpg --tenant shop --all-shops", "pass either --tenant NAME or --all-shops"),
+        ("--face ann --all-shops", "name the person by --photo"),
+        ("--face ann --tenant shop --tenant shop-12", "name the person by --photo"),
     ],
 )
 def test_an_id_is_of_one_book(

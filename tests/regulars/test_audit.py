@@ -50,7 +50,7 @@ def test_what_was_erased_what_was_let_go_and_what_is_not_closed_are_listed(
     assert run(shop, "verify") == 0
     said = capsys.readouterr().out
     assert "shop: 1 entry was erased by erasure 4561" in said
-    assert "shop: 1 hour was let go by audit_days 1" in said
+    assert "shop: 1 hour expired by audit_days 1" in said
     assert "shop: 3 entries wait to be closed, the first from 2026-03-16T14:10 on" in said
 
 

@@ -92,9 +92,9 @@ def test_no_command_is_told_in_half_a_sentence(
         (
             ["backup", "here", "--data", "here"],
             1,
-            "here is in the data folder, and would be lost with it",
+            "here is in the data folder and would be lost with it",
         ),
-        (["tenants", "key", "nobody", "--data", "here"], 1, "there is no here/credentials.json"),
+        (["tenants", "key", "nobody", "--data", "here"], 1, "here/credentials.json does not exist"),
         (
             ["tenants", "add", "Bad Name", "--strangers", "forget", "--data", "here"],
             2,
@@ -112,11 +112,11 @@ def test_no_command_is_told_in_half_a_sentence(
             "there is no tenant 'nobody'",
         ),
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
-        (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
+        (["serve", "--data", "file"], 1, "file is a file: pass a folder with --data"),
         (
             ["serve", "--data", "people"],
             1,
-            "people holds Ann Lee and no data of a service: name a folder of its own",
+            "people holds Ann Lee and no data of a service: pass an empty or new folder",
         ),
         (
             ["tenants", "add", "shop", "--strangers", "forget", "--data", "people"],
@@ -144,7 +144,7 @@ def test_no_command_is_told_in_half_a_sentence(
         (["deploy"], 2, "Missing option '--stage'; see `regulars deploy --help`"),
         (["today", "--data", "nowhere"], 1, "there is no data folder nowhere"),
         (["today", "--tenant", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
-        (["restore"], 2, "name the backup's file; --finish and --preview need none"),
+        (["restore"], 2, "FILE, the backup, is required without --finish or --preview"),
         (["serv"], 2, "No such command 'serv'"),
         *(
             (
@@ -168,16 +168,16 @@ def test_no_command_is_told_in_half_a_sentence(
         (
             ["tenants", "set", "shop", "--set", "enrol_quality=good"],
             2,
-            "enrol_quality is a number, 20 to 100, or none: 20, the least with which faces can be "
-            "compared; not 'good'",
+            "enrol_quality must be a number, 20 to 100, or none: 20, the least with which faces "
+            "can be compared; not 'good'",
         ),
         (
             ["tenants", "set", "shop", "--set", "enrol-quality=30"],
             2,
-            "it is NAME=VALUE, where NAME is display_name or language or ",
+            "is not NAME=VALUE, where NAME is one of display_name, language, ",
         ),
         *(
-            (["serve", "--port", port], 2, "is a port, a number from 0 to 65535")
+            (["serve", "--port", port], 2, "must be a port number from 0 to 65535")
             for port in ("x", "-1", "65536", "")
         ),
     ],
@@ -249,7 +249,7 @@ def test_a_folder_that_may_not_be_written_is_named(
     tmp_path.chmod(0o500)
     for command in (["serve"], ["tenants", "list"], ["tenants", "rotate", "camera"]):
         assert main([*command, "--data", str(tmp_path)]) == 1
-        assert f"{tmp_path} may not be written" in capsys.readouterr().err
+        assert f"{tmp_path} is not writable" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("interruptible")

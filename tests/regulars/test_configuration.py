@@ -77,15 +77,15 @@ def test_without_any_all_is_as_it_is_initially(
         ("zzzzzz = 8000", "regulars.toml: zzzzzz: no such setting"),
         ("[serve]\nport = 1", "regulars.toml: serve: no such setting"),
         ("table_prefix = 'x'", "regulars.toml: table_prefix: no such setting"),
-        ("port = '8000'", "regulars.toml: port is a number, not '8000'"),
-        ("port = true", "regulars.toml: port is a number, not True"),
-        ("port = 70000", "regulars.toml: port is a port, a number from 0 to 65535, not '70000'"),
+        ("port = '8000'", "regulars.toml: port must be a number, not '8000'"),
+        ("port = true", "regulars.toml: port must be a number, not True"),
+        ("port = 70000", "regulars.toml: port must be a port number from 0 to 65535, not '70000'"),
         ("fpir = 0.9", "regulars.toml: fpir is a number from 1e-09 to 0.5, not '0.9'"),
         ("fpir = nan", "regulars.toml: fpir is a number from 1e-09 to 0.5, not 'nan'"),
-        ("data = 5", 'regulars.toml: data is a text, as "...", not 5'),
+        ("data = 5", 'regulars.toml: data must be a text, as "...", not 5'),
         (
             "hook_networks = '10.0.0.0/8'",
-            'regulars.toml: hook_networks is texts, as ["...", "..."], not \'10.0.0.0/8\'',
+            'regulars.toml: hook_networks must be texts, as ["...", "..."], not \'10.0.0.0/8\'',
         ),
         (
             "hook_networks = ['lan']",
@@ -95,15 +95,15 @@ def test_without_any_all_is_as_it_is_initially(
             "log_level = 'loud'",
             "regulars.toml: log_level is one of debug, info, warning, error, not 'loud'",
         ),
-        ("port = ", "regulars.toml is no TOML: "),
-        ("port = " + "9" * 20_000, "regulars.toml is no TOML: "),
-        ("port = 0x" + "9" * 20_000, "regulars.toml: port is a number of too many digits"),
-        ("data = " + "[" * 20_000, "regulars.toml is no TOML: "),
+        ("port = ", "regulars.toml is not valid TOML: "),
+        ("port = " + "9" * 20_000, "regulars.toml is not valid TOML: "),
+        ("port = 0x" + "9" * 20_000, "regulars.toml: port has too many digits"),
+        ("data = " + "[" * 20_000, "regulars.toml is not valid TOML: "),
         (
             "[" + "a." * 20_000 + "b]",
-            "regulars.toml is no TOML: settings have up to 32768 characters, and it has 40003",
+            "regulars.toml is not valid TOML: it has 40003 characters, more than the 32768",
         ),
-        ("tls_key = 'key.pem'", "--tls-cert and --tls-key are given together"),
+        ("tls_key = 'key.pem'", "--tls-cert and --tls-key require each other"),
     ],
 )
 def test_a_mistake_in_the_file_is_said_with_its_place(
@@ -128,7 +128,7 @@ def test_a_file_that_is_named_must_be_there(
     assert main(["tenants", "list", "--config", str(tmp_path / "nope.toml")]) == 2
     assert "nope.toml cannot be read: No such file or directory" in capsys.readouterr().err
     assert main(["tenants", "list", "--config", "x", "--stage", "prod"]) == 2
-    assert "--config or --stage, not both" in capsys.readouterr().err
+    assert "--config and --stage exclude each other" in capsys.readouterr().err
 
 
 def test_a_variable_that_begins_as_ours_and_is_none_is_refused_without_its_value(

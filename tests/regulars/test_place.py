@@ -83,7 +83,7 @@ def test_files_that_are_copied_are_told_from_those_that_are_moved(tmp_path: Path
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
     with pytest.raises(
         CopiedFolder,
-        match=rf"served from {data}.*folder moved --data {copy}.*folder copied --data {copy}",
+        match=rf"copied from {data}.*folder moved --data {copy}.*folder copied --data {copy}",
     ):
         require_place(copy)
     moved = data.rename(tmp_path / "moved")
@@ -150,11 +150,11 @@ def test_serve_asks_what_a_copy_is_and_ends_so_that_it_is_not_started_again(
     assert main(["serve", "--data", str(copy), "--port", "0"]) == MISUSED
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "moved here, or copied?" in said
+    assert "this folder was moved or copied from" in said
     assert describe_doubt(copy)
     monkeypatch.setenv("REGULARS_PORT", "0")
     assert main(["doctor", "--data", str(copy)]) == 1
-    assert "failed   folder   these are not the files" in capsys.readouterr().out
+    assert "failed   folder   this folder was moved or copied" in capsys.readouterr().out
     assert main(["folder", "moved", "--data", str(copy)]) == 0
     assert not describe_doubt(copy)
 

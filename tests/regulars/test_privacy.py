@@ -92,7 +92,7 @@ def test_a_photo_finds_somebody_who_is_restricted_and_the_face_of_a_later_visit(
 @pytest.mark.parametrize(
     ("people", "said"),
     [
-        ([Person(1), Person(2)], "shows 2 faces: send a photo of one person alone"),
+        ([Person(1), Person(2)], "shows 2 faces: use a photo with exactly one face"),
         ([], "shows 0 faces"),
         ([Person(55, quality=3.0)], "cannot be compared: too poor"),
     ],
@@ -107,8 +107,8 @@ def test_a_photo_that_cannot_be_compared_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "say who it is"),
-        (["--face", "ann", "--photo", "x.jpg"], "say who it is"),
+        ([], "pass either --face ID or --photo FILE"),
+        (["--face", "ann", "--photo", "x.jpg"], "pass either --face ID or --photo FILE"),
         (["--face", "nobody"], "'nobody'"),
     ],
 )
@@ -274,7 +274,7 @@ def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "head of the audit"}, "statement is 'head of the audit', not 'erasure'"),
+        ({"kind": "head of the audit"}, "its kind is 'head of the audit', not 'erasure'"),
         ({"tenant": "another"}, "it is of tenant 'another', not of 'shop'"),
         ({"faces": {}}, "it names no faces"),
         ({}, "tenant 'shop' has no key of this signer's fingerprint"),
@@ -352,7 +352,7 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
         assert not list_disagreements(book.services, "shop")
         capsys.readouterr()
         assert erase(restored, "--again", str(receipt)) == 0
-        assert "nobody of these receipts is in the book" in capsys.readouterr().out
+        assert "no person of these receipts is in the book" in capsys.readouterr().out
     [again] = data.parent.glob("erasure-*.json")
     assert main(["receipt", "verify", str(again)]) == 2  # unchanged; whose key it is, nobody said
 
@@ -372,19 +372,19 @@ def test_somebody_who_is_restricted_is_erased_again_too(
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        ([], 2, "name the person by --face or --photo, or by"),
+        ([], 2, "pass one of --face ID, --photo FILE, or --again"),
         (
             ["--face", "ann", "--again", "receipt.json"],
             2,
-            "name the person by --face or --photo, or by",
+            "pass one of --face ID, --photo FILE, or --again",
         ),
-        (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
-        (["--face", "ann", "--key", "x"], 2, "--key goes with --again"),
-        (["--former", "--again", "a.json"], 2, "--former goes with --face"),
+        (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt requires --face or --photo"),
+        (["--face", "ann", "--key", "x"], 2, "--key requires --again"),
+        (["--former", "--again", "a.json"], 2, "--former requires --face"),
         (
             ["--face", "ann", "--former", "--yes"],
             1,
-            "there is no other face 'ann', and none that was deleted",
+            "there is no former face 'ann', and nothing is left",
         ),
         (["--face", "nobody", "--yes"], 1, "there is no face 'nobody'"),
         (["--again", "missing.json"], 1, "missing.json"),
@@ -403,8 +403,8 @@ def test_nobody_is_erased_if_the_receipt_cannot_be_written(data: Path, capsys: C
     there = data.parent / "another.json"
     there.write_text("another receipt")
     for receipt, said in (
-        (there, "is there already"),
-        (data.parent / "none" / "r.json", "nobody is erased"),
+        (there, "already exists"),
+        (data.parent / "none" / "r.json", "nothing was erased"),
     ):
         assert erase(data, "--face", "ann", "--receipt", str(receipt)) == 1
         assert said in capsys.readouterr().err
@@ -483,14 +483,14 @@ def test_a_receipt_is_checked_offline_and_shown(receipt: Path, capsys: Captured)
     assert main(["receipt", "verify", str(receipt), "--key", PRINT]) == 0
     out = capsys.readouterr().out
     assert '"said": "\u674e"' in out
-    assert "this receipt is as it was signed" in out
+    assert "the receipt is valid: unchanged" in out
 
 
 def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(
     receipt: Path, capsys: Captured
 ) -> None:
     assert main(["receipt", "verify", str(receipt)]) == 2
-    assert f"unchanged, by an unknown key: its fingerprint is {PRINT}" in capsys.readouterr().out
+    assert f"not verified; fingerprint: {PRINT}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ def test_what_was_signed_and_is_no_receipt_is_refused(
 ) -> None:
     other = written(tmp_path, signing.sign_statement(statement, PRIVATE))
     assert main(["receipt", "verify", str(other), "--key", PRINT]) == 1
-    assert "is no receipt of an erasure: the kind" in capsys.readouterr().err
+    assert "is not a valid receipt of an erasure: its kind" in capsys.readouterr().err
 
 
 def test_the_signer_is_compared_with_a_key_or_its_fingerprint(

@@ -180,28 +180,28 @@ def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_othe
 @pytest.mark.parametrize(
     ("set_", "options", "says"),
     [
-        ({}, ["--to", "a@b.example"], "--to needs the setting smtp_host"),
+        ({}, ["--to", "a@b.example"], "--to requires the setting smtp_host"),
         (
             {"REGULARS_SMTP_HOST": "mail.example"},
             ["--to", "a@b.example"],
-            "--to needs the setting smtp_from",
+            "--to requires the setting smtp_from",
         ),
-        ({}, ["--to", "boss"], "--to is an address such as boss@shop.example, not 'boss'"),
+        ({}, ["--to", "boss"], "--to must be an address such as boss@shop.example, not 'boss'"),
         (
             {},
             ["--to", "a@b.example\nc@d.example"],
-            "--to is an address such as boss@shop.example, not 'a@b.example",
+            "--to must be an address such as boss@shop.example, not 'a@b.example",
         ),
-        ({}, ["--to", ""], "--to is an address such as boss@shop.example, not ''"),
+        ({}, ["--to", ""], "--to must be an address such as boss@shop.example, not ''"),
         (
             {"REGULARS_SMTP_USER": "ann"},
             ["--to", "a@b.example"],
             "smtp_user and smtp_password_file are given together",
         ),
         ({}, ["--week", "March"], "'March' does not match the format '%Y-%m-%d'"),
-        ({}, ["--week", "9999-12-27"], "--week is a day of the years 1971 to 9998, not 9999-12-27"),
-        ({}, ["--week", "1970-01-01"], "--week is a day of the years 1971 to 9998, not 1970-01-01"),
-        ({}, ["--month", "2026-02"], "--week and --month name 2 times: leave one"),
+        ({}, ["--week", "9999-12-27"], "--week must be in the years 1971 to 9998, not 9999-12-27"),
+        ({}, ["--week", "1970-01-01"], "--week must be in the years 1971 to 9998, not 1970-01-01"),
+        ({}, ["--month", "2026-02"], "--week and --month exclude each other"),
     ],
 )
 def test_what_cannot_be_mailed_says_why(

@@ -90,7 +90,7 @@ def test_a_folder_that_is_served_or_another_stays(data: Path) -> None:
     with folder.hold_folder(data):
         for option in ("--yes", "--dry-run"):
             served = uninstall(data, "--with-book", option)
-            assert (served.returncode, "is served already" in served.stderr) == (1, True)
+            assert (served.returncode, "is already being served" in served.stderr) == (1, True)
     other = data.parent / "other"
     other.mkdir()
     (other / "letter.txt").write_text("mine")

@@ -51,13 +51,13 @@ def test_two_that_were_asked_for_together_are_done_as_soon_as_no_request_runs_on
         said.append(capsys.readouterr().err)
         return text in "".join(said)
 
-    until(lambda: is_said(f"it waits until {may_end_at:%H:%M:%S} UTC: "))
+    until(lambda: is_said(f"waiting until {may_end_at:%H:%M:%S} UTC: "))
     book.clock.advance(SETTLED - APART)
     until(
-        lambda: is_said(f"it waits until {may_end_at + timedelta(minutes=8):%H:%M:%S} UTC at most")
+        lambda: is_said(f"waiting until {may_end_at + timedelta(minutes=8):%H:%M:%S} UTC at most")
     )
     book.clock.advance(APART)
     waiting.join(PATIENCE_S)
     assert not waiting.is_alive(), "".join(said)
     assert not [*book.services.erasure.records.list_unfinished(book.tenant.name)]
-    assert "".join(said).count("it waits until") == 2, "each reason is said once"
+    assert "".join(said).count("waiting until") == 2, "each reason is said once"

@@ -72,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of all COMMANDS; what it parses has the function to call as `run`."""
     raw = argparse.RawDescriptionHelpFormatter
-    about = "Pushes camera pictures to Regulars: none lost, none twice."
+    about = "Send camera pictures to Regulars without loss or duplicates."
     top = _Parser("regulars-edge", description=about, epilog=exits.HELP, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"regulars-edge {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -134,9 +134,9 @@ def print_completion(arguments: argparse.Namespace) -> int:
 
 
 _FILE = {"type": Path, "required": True, "help": "edge.toml, as `setup` writes it"}
-_GIVE_UP = "end with code 4 when nothing has got through for so long (default: 60)"
+_GIVE_UP = "exit with 4 after so many minutes without contact to the service (default: 60)"
 _PAGE = (
-    "ask for code and camera on a page for the local network, if there is no edge.toml "
+    "if edge.toml is missing, serve a page on the local network that asks for code and camera "
     "(default port: 9110)"
 )
 _NEW_FILE = {
@@ -145,29 +145,29 @@ _NEW_FILE = {
     "help": "file to write (default: edge.toml)",
 }
 _CAMERA_USER: Mapping[str, Mapping[str, Any]] = {
-    "--camera-user": {"metavar": "USER", "help": "the cameras' user"},
-    "--password-file": {"type": Path, "help": "file with that user's password, mode 600"},
+    "--camera-user": {"metavar": "USER", "help": "user name at the cameras"},
+    "--password-file": {"type": Path, "help": "file with the password of that user, mode 600"},
 }
 COMMANDS = {
     "run": Command(
         "run:run",
-        "take pictures from the cameras of edge.toml and send them, until SIGTERM or Ctrl-C",
-        "What is not sent by then stays in the spool and goes with the next run.",
+        "take pictures from the cameras in edge.toml and send them until SIGTERM or Ctrl-C",
+        "Unsent pictures stay in the spool for the next run.",
         "--config edge.toml",
         {"--config": _FILE},
     ),
     "upload": Command(
         "upload:upload",
-        "send the JPEG and PNG files of a folder and its sub-folders, once",
-        "They stay where they are.",
+        "send the JPEG and PNG files of a folder and its subfolders once",
+        "The files are left in place.",
         arguments={
             "folder": {"type": Path, "metavar": "DIR"},
-            "--url": {"help": "the service (default: that of --config)"},
+            "--url": {"help": "URL of the service (default: from --config)"},
             "--camera": {
                 "required": True,
-                "help": "the camera's id or name; made if it is not there",
+                "help": "ID or name of the camera; created if missing",
             },
-            "--config": {"type": Path, "help": "edge.toml, for the service, the key and the spool"},
+            "--config": {"type": Path, "help": "edge.toml to take service, key and spool from"},
             "--key-file": {
                 "type": Path,
                 "help": "file with the API key (default: REGULARS_API_KEY)",
@@ -175,13 +175,13 @@ COMMANDS = {
             "--zone": {"help": "time zone of times without an offset (default: this machine's)"},
             "--time-in-name": {
                 "metavar": "PATTERN",
-                "help": "how names say the time, such as %%Y%%m%%d%%H%%M%%S",
+                "help": "pattern of the time in file names, such as %%Y%%m%%d%%H%%M%%S",
             },
-            "--no-progress": {"action": "store_true", "help": "do not show how far it is"},
+            "--no-progress": {"action": "store_true", "help": "do not show progress"},
             "--log": {
                 "choices": ("text", "json"),
                 "default": "text",
-                "help": "form of the logs (default: text)",
+                "help": "log format (default: text)",
             },
             "--give-up-after": {
                 "type": float,
@@ -193,81 +193,79 @@ COMMANDS = {
     ),
     "status": Command(
         "status:status",
-        "print for each camera what is spooled, sent and refused",
-        "A running uploader is not disturbed.",
+        "print the numbers of spooled, sent and refused pictures of each camera",
+        "The uploader can keep running.",
         "--config edge.toml --refused",
         {
             "--config": {
                 "type": Path,
-                "help": "edge.toml, for the spool (default: the spool of `upload`)",
+                "help": "edge.toml to take the spool from (default: the spool of `upload`)",
             },
-            "--json": {"action": "store_true", "help": "as JSON"},
+            "--json": {"action": "store_true", "help": "print JSON"},
             "--refused": {
                 "action": "store_true",
-                "help": "list the refused pictures with the reason",
+                "help": "list the refused pictures with reasons",
             },
             "--retry-refused": {
                 "action": "store_true",
-                "help": "offer those once more (the uploader must be stopped)",
+                "help": "retry the refused pictures (stop the uploader first)",
             },
             "--release": {
                 "metavar": "URL",
-                "help": "send what waits for a shop there to the one that is configured",
+                "help": "send pictures that wait for a shop at URL to the configured shop instead",
             },
         },
     ),
     "check": Command(
         "check:check",
-        "look at cameras, network, credential, clock and disk, and print a line each, with what to "
-        "do",
-        "No picture is sent. With --camera one camera is examined, and the lines of edge.toml with "
-        "which it works.",
+        "diagnose cameras, network, credential, clock and disk, and suggest fixes",
+        "No picture is sent. With --camera, examine one camera and print the lines of edge.toml "
+        "that work with it.",
         "--camera rtsp://10.0.0.9/live --camera-user admin --password-file till",
         {
             "--config": {"type": Path, "help": "edge.toml"},
             "--camera": {
                 "metavar": "PLACE",
-                "help": "its URL or device; an address alone is asked by ONVIF",
+                "help": "URL or device of the camera; an address alone is queried by ONVIF",
             },
-            "--ca-file": {"type": Path, "help": "what its certificate is verified against"},
+            "--ca-file": {"type": Path, "help": "CA certificate of the camera"},
             **_CAMERA_USER,
         },
     ),
     "count": Command(
         "count.command:count",
-        "print who crosses a line in a film, with time and direction, and write a film that shows "
-        "it",
-        "Nothing is sent. The line is that of `count` in edge.toml, in shares of the picture.",
+        "count people who cross a line in a film, and write an annotated film",
+        "Prints time and direction of each crossing and sends nothing. The line is the setting "
+        "`count` of edge.toml, as fractions of the picture's width and height.",
         "--check door.mp4 --line 0.1,0.5,0.9,0.5",
         {
             "--check": {
                 "type": Path,
                 "metavar": "FILM",
                 "required": True,
-                "help": "a film of the camera",
+                "help": "film recorded by the camera",
             },
             "--line": {
                 "type": parse_line,
                 "metavar": "X1,Y1,X2,Y2",
                 "required": True,
-                "help": "in is from its left to its right, seen from its first point",
+                "help": "counting line; `in` is from left to right, seen from its first point",
             },
             "--times": {
                 "type": Path,
                 "metavar": "TABLE",
-                "help": "the true crossings, a CSV of time,way, such as 0:12.5,in: say how right "
-                "the count is",
+                "help": "CSV of the true crossings (time,way: 0:12.5,in): print the accuracy",
             },
             "--looks": {
                 "type": parse_looks,
                 "default": 5.0,
                 "metavar": "NUMBER",
-                "help": "a second, 1 to 25 (default: 5, as `run` does)",
+                "help": "frames to analyse per second, 1 to 25 (default: 5, as in `run`)",
             },
             "--film": {
                 "type": Path,
                 "metavar": "FILE",
-                "help": "the film to write (default: FILM.counted.mp4, in this folder)",
+                "help": "film to write (default: FILM.counted.mp4 in the current folder)",
             },
         },
     ),
@@ -276,7 +274,7 @@ COMMANDS = {
         "find the cameras of this network (ONVIF), save a picture of each, and write edge.toml",
         arguments={
             "--config": _NEW_FILE,
-            "--url": {"help": "the service; without it, nothing but the pictures is written"},
+            "--url": {"help": "URL of the service; without it, only the pictures are written"},
             "--key-file": {
                 "type": Path,
                 "help": "file with the API key, for edge.toml (default: REGULARS_API_KEY)",
@@ -285,51 +283,50 @@ COMMANDS = {
             "--pictures": {
                 "type": Path,
                 "metavar": "DIR",
-                "help": "folder (default: cameras, beside edge.toml)",
+                "help": "folder for the pictures (default: cameras, next to edge.toml)",
             },
-            "--replace": {"action": "store_true", "help": "write edge.toml anew if it is there"},
+            "--replace": {"action": "store_true", "help": "overwrite an existing edge.toml"},
             "--probe": {
                 "type": parse_address,
                 "metavar": "ADDRESS[:PORT]",
-                "help": "ask this address alone",
+                "help": "query this address only",
             },
             "--wait": {
                 "type": float,
                 "default": 4.0,
                 "metavar": "SECONDS",
-                "help": "for answers (default: 4)",
+                "help": "time to wait for answers (default: 4)",
             },
         },
     ),
     "claim": Command(
         "setup.claim:claim",
-        "take a camera over by a code from the console, which is good once; write its key and "
-        "edge.toml",
+        "claim a camera with a one-time code from the console, and write its key and edge.toml",
         example="7KQM-2XHP-94TD https://regulars.example --camera rtsp://10.0.0.9/live",
         arguments={
             "code": {
                 "metavar": "CODE",
                 "nargs": "?",
-                "help": "without it, the camera reads the console's QR code",
+                "help": "one-time code; without it, the camera reads the console's QR code",
             },
-            "url": {"metavar": "URL", "nargs": "?", "help": "the service"},
+            "url": {"metavar": "URL", "nargs": "?", "help": "URL of the service"},
             "--config": _NEW_FILE,
             "--camera": {
                 "metavar": "PLACE",
-                "help": "its URL, device or folder (default: a folder of its name)",
+                "help": "URL, device or folder of the camera (default: a folder of its name)",
             },
             "--page": {"type": int, "nargs": "?", "const": 9110, "metavar": "PORT", "help": _PAGE},
             "--url": {
                 "dest": "only_url",
                 "metavar": "URL",
-                "help": "with --page: take codes of this service alone",
+                "help": "with --page: accept codes of this service only",
             },
         },
     ),
     "update": Command(
         "update:update",
-        "install the signed release that the service asks for; go back if it is not well",
-        "It does the next step of an update; a timer runs it.",
+        "install the signed release that the service requests; roll back if it does not work",
+        "Performs the next step of an update; run it from a timer.",
         arguments={
             "--config": {"type": Path, "required": True, "help": "edge.toml, with [update]"},
             "--dry-run": {"action": "store_true", "help": "print the step and do nothing"},
@@ -337,21 +334,21 @@ COMMANDS = {
     ),
     "uninstall": Command(
         "uninstall:uninstall",
-        "name all that the uploader made on this box, and delete what you say",
-        "Without --with-pictures it deletes nothing.",
+        "list everything that the uploader created on this box, and delete what you choose",
+        "Deletes nothing without --with-pictures.",
         "--config edge.toml --with-pictures",
         {
             "--config": {"type": Path, "help": "edge.toml"},
             "--with-pictures": {
                 "action": "store_true",
-                "help": "delete the spool: pictures that were not sent go, too",
+                "help": "delete the spool, including unsent pictures",
             },
-            "--yes": {"action": "store_true", "help": "do it without asking"},
+            "--yes": {"action": "store_true", "help": "do not ask for confirmation"},
         },
     ),
     "completion": Command(
         "cli:print_completion",
-        "print a script that lets a shell complete commands on Tab",
+        "print the completion script of a shell",
         arguments={"shell": {"choices": ("bash", "zsh", "tcsh")}},
     ),
 }

@@ -33,26 +33,28 @@ _PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-@click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
-@click.option("--url", help="The service.  [default: $REGULARS_URL, or http://127.0.0.1:8000]")
+@click.command(short_help="Publish visits to MQTT and Home Assistant.")
 @click.option(
-    "--key-file", type=_PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]"
+    "--url", help="URL of the service.  [default: $REGULARS_URL, or http://127.0.0.1:8000]"
+)
+@click.option(
+    "--key-file", type=_PATH, help="File with an admin's key.  [default: $REGULARS_API_KEY]"
 )
 @click.option(
     "--mailbox",
     metavar="NAME",
-    help="The mailbox whose events are told; made if there is none. Or its id.",
+    help="Name or ID of the mailbox to publish; created if missing.",
 )
 @click.option(
     "--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."
 )
-@click.option("--user", help="The broker's user.")
+@click.option("--user", help="User name at the broker.")
 @click.option(
     "--password-file",
     type=_PATH,
     help=f"File with that user's password, mode 600.  [default: ${PASSWORD}]",
 )
-@click.option("--ca-file", type=_PATH, help="Certificates (PEM) to trust.  [default: the system's]")
+@click.option("--ca-file", type=_PATH, help="CA certificates (PEM).  [default: the system's]")
 @click.option(
     "--discovery",
     default="homeassistant",
@@ -62,23 +64,25 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--frigate",
     metavar="URL",
-    help="Frigate, whose pictures of people become captures: http://HOST:5000.",
+    help="Frigate to take pictures of people from: http://HOST:5000.",
 )
 @click.option(
     "--frigate-topic",
     default="frigate",
     metavar="PREFIX",
-    help="Frigate's `mqtt.topic_prefix`, if it is another.",
+    help="Frigate's `mqtt.topic_prefix`.",
 )
 @click.option(
-    "--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate."
+    "--names", is_flag=True, help="Publish names: entities of people, and sub-labels in Frigate."
 )
 @click.option(
     "--forget",
     metavar="TENANT",
-    help="Empty what the broker retains of an erased tenant, and end. Or its book.",
+    help="Clear the broker's retained messages of an erased tenant or book, then exit.",
 )
-@click.option("--check", is_flag=True, help="Try the broker with a topic regulars-check/, and end.")
+@click.option(
+    "--check", is_flag=True, help="Test the broker with the topic regulars-check/, then exit."
+)
 def mqtt(
     *,
     url: str | None,

@@ -256,7 +256,7 @@ def test_the_command_deletes_all_at_once_only_if_somebody_says_so(
     book.see(*(shot(number, number) for number in range(6)))
     book.close()
     for options, code, left, said in (
-        ([], 1, 6, "there is nobody to ask, and nothing is changed"),
+        ([], 1, 6, "no terminal to ask for confirmation"),
         (["--yes"], 0, 6, "6 wait until"),
         (["--all", "--dry-run"], 0, 6, ""),
         (["--all", "--yes"], 0, 0, "what goes now is deleted\n"),

@@ -506,7 +506,7 @@ def test_a_backup_without_all_receipts_is_told_as_one(
     assert main(["backup", str(backups), "--data", str(tmp_path / "data")]) == 1
     told = capsys.readouterr()
     assert str(next(backups.glob("regulars-2*"))) in told.out
-    assert "what stands now is not noted beside it" in told.err
+    assert "the backup is complete, but the receipts beside it are not" in told.err
 
 
 def test_an_archive_of_another_version_is_not_called_damaged() -> None:

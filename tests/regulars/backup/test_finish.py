@@ -125,7 +125,7 @@ def test_another_backup_does_not_end_a_restore(
     again.mkdir()
     note_owed(again, Owed(str(shop.backup), MONDAY, (Step.FILES, Step.LIFE)))
     assert main(["restore", "--finish", "--data", str(again)]) == 1
-    assert "was begun with" in capsys.readouterr().err
+    assert "was started with" in capsys.readouterr().err
     assert read_owed(again), "the list stays"
 
 
@@ -167,7 +167,7 @@ def test_what_nobody_knows_is_said_before_anything_is_copied(
     before, copied, _ = said.partition("are copied to")
     assert copied
     assert f"shop: key {shop.ids['deleted']} is open" in before
-    assert "unless --new-secrets makes all keys anew" in before
+    assert "unless --new-secrets replaces all keys" in before
 
 
 # --- two of everything: another box's backups and receipts beside this one's

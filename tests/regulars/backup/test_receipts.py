@@ -392,7 +392,7 @@ def test_erase_again_lists_nobody_who_has_the_id_since(tmp_path: Path, capsys: C
         )
         == 0
     )
-    assert "nobody of these receipts is in the book" in capsys.readouterr().out
+    assert "no person of these receipts is in the book" in capsys.readouterr().out
 
 
 def test_a_book_of_before_the_first_key_asks_whether_to_leave_out_whom_nobody_can_find(

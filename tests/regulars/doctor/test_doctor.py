@@ -109,8 +109,8 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
     said = capsys.readouterr().out
     for line in (
         "ok       settings ",
-        "ok       folder   there is no regulars-data yet",
-        f"ok       cores    {len(os.sched_getaffinity(0))} to run on",
+        "ok       folder   regulars-data does not exist yet",
+        f"ok       cores    {len(os.sched_getaffinity(0))} available",
         f"ok       memory   {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} "
         "GB",
         "ok       models   face models: ",
@@ -136,23 +136,24 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
         assert main(["doctor", "--data", str(server.data)]) == 0
         said = capsys.readouterr().out
         assert (
-            f"ok       settings of process {server.process.pid}, which serves the folder\n" in said
+            f"ok       settings from process {server.process.pid}, which serves the folder\n"
+            in said
         )
         assert (
-            "warning  settings port of REGULARS_PORT is set here, and the service runs by another: "
-            "a restart takes it\n" in said
+            "warning  settings port of REGULARS_PORT differs from the value that the running "
+            "service uses: restart it to apply\n" in said
         )
-        assert f"process {server.process.pid} at {server.url} is ready, with " in said
-        assert f"{server.url} is the service's own" in said
-        assert "there are 0, and none needs somebody" in said
-        assert "there are 1, and nothing waits to be sent again" in said
+        assert f"process {server.process.pid} at {server.url} is ready (models: " in said
+        assert f"{server.url} is used by the running service" in said
+        assert "0 cameras, none needs attention" in said
+        assert "1 hooks, no deliveries wait for a retry" in said
     finally:
         assert server.stop() == 0
     before = digests(server.data)
     monkeypatch.setenv("REGULARS_PORT", port)
     assert main(["doctor", "--data", str(server.data)]) == 1
     said = capsys.readouterr().out
-    assert "none serves the folder now: it was looked at by the settings here" in said
+    assert "not running; the checks used the settings of this command" in said
     assert f"127.0.0.1:{port} is free" in said
     assert "(to 127.0.0.1): the URL's address is not public" in said
     assert digests(server.data) == before
@@ -198,14 +199,12 @@ def test_a_page_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    assert only(check_folder(file)) == (FAILED, f"{file} is a file: name a folder with `data`")
+    assert only(check_folder(file)) == (FAILED, f"{file} is a file: set `data` to a folder")
     tmp_path.chmod(0o700)
-    strange = (
-        f"{tmp_path} holds file and no data of a service: name a folder of its own with `data`"
-    )
+    strange = f"{tmp_path} holds file and no data of a service: set `data` to an empty folder"
     assert only(check_folder(tmp_path)) == (FAILED, strange)
     level, says = only(check_folder(file / "below"))
-    assert (level, f"{file} may not be written" in says) == (FAILED, True)
+    assert (level, "cannot be created" in says) == (FAILED, True)
 
 
 def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
@@ -245,25 +244,25 @@ def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Lev
 @pytest.mark.parametrize(
     ("quota", "levels", "said"),
     [
-        (Quota(None, None), (OK, OK), ("16 to run on", "8.0 GB")),
+        (Quota(None, None), (OK, OK), ("16 available", "8.0 GB")),
         (
             Quota(2.0, 4 * 10**9),
             (OK, OK),
             (
-                "16 to run on, of which a quota leaves 2: the service computes on 2",
-                "8.0 GB, of which a quota leaves 4.0 GB: the service stays below 2.0 GB",
+                "16 available, limited by a quota to 2: the service computes on 2",
+                "8.0 GB, limited by a quota to 4.0 GB: the service stays below 2.0 GB",
             ),
         ),
         (
             Quota(0.5, 512 * 10**6),
             (OK, WARNING),
             (
-                "16 to run on, of which a quota leaves 0.5: the service computes on 1",
-                "8.0 GB, of which a quota leaves 0.5 GB: the service stays below 0.5 GB, "
-                "in which a large picture finds no room: give it 1 GB",
+                "16 available, limited by a quota to 0.5: the service computes on 1",
+                "8.0 GB, limited by a quota to 0.5 GB: the service stays below 0.5 GB, "
+                "too little for large pictures: provide at least 1 GB",
             ),
         ),
-        (Quota(None, 9 * 10**9), (OK, OK), ("16 to run on", "8.0 GB")),
+        (Quota(None, 9 * 10**9), (OK, OK), ("16 available", "8.0 GB")),
     ],
 )
 def test_what_the_machine_has_is_told_and_what_a_quota_leaves_of_it(
@@ -276,7 +275,7 @@ def test_what_the_machine_has_is_told_and_what_a_quota_leaves_of_it(
 def test_a_machine_with_too_little_memory_is_told_without_a_quota_too() -> None:
     memory = describe_memory(512 * 10**6, Quota(None, None), 2 * 10**9)
     assert (memory.level, memory.says) == (
-        WARNING, "0.5 GB, in which a large picture finds no room: give it 1 GB"
+        WARNING, "0.5 GB, too little for large pictures: provide at least 1 GB"
     )  # fmt: skip
 
 
@@ -323,7 +322,7 @@ def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_pa
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (later, later))
         found = check_clock(tmp_path, datetime.now(UTC))
-        assert (found.level, "the book was written to at" in found.says) == (FAILED, True)
+        assert (found.level, "the book was written at" in found.says) == (FAILED, True)
         os.utime(tmp_path / name, (0, 0))
 
 
@@ -331,7 +330,7 @@ def test_a_port_that_another_has_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         level, says = only(check_ports(ServeSettings(port=port), None))
-        assert (level, "choose another with `port`" in says) == (FAILED, True)
+        assert (level, "set `port` to another" in says) == (FAILED, True)
         assert list(check_ports(ServeSettings(port=port), Served("1", ""))) == []
         both = list(check_ports(ServeSettings(port=0, metrics_port=port), None))
         assert levels(both) == [OK, FAILED]
@@ -361,8 +360,8 @@ def test_a_certificate_is_read_with_its_days_and_names(tmp_path: Path) -> None:
     certificate(tmp_path, days=40, host="box.local")
     found = tls(tmp_path, "https://box.local:8443")
     assert levels(found) == [OK, OK]
-    assert "ends in 39 days" in found[0].says or "ends in 40 days" in found[0].says
-    assert found[1].says == "the certificate is of box.local"
+    assert "expires in 39 days" in found[0].says or "expires in 40 days" in found[0].says
+    assert found[1].says == "the certificate is for box.local"
 
 
 def test_a_certificate_that_ends_soon_has_ended_or_is_of_another_name_is_told(
@@ -377,9 +376,9 @@ def test_a_certificate_that_ends_soon_has_ended_or_is_of_another_name_is_told(
     assert levels(tls(tmp_path, "https://faces.shop.example")) == [OK, OK]
     found = tls(tmp_path, "https://box.local")
     assert levels(found) == [OK, FAILED]
-    assert "and not of box.local" in found[1].says
+    assert "not for box.local" in found[1].says
     certificate(tmp_path, days=40, host="box@shop.example")
-    assert "no name that clients accept" in tls(tmp_path)[1].says
+    assert "no subjectAltName" in tls(tmp_path)[1].says
 
 
 def test_a_certificate_that_does_not_fit_its_key_or_is_away_is_told(tmp_path: Path) -> None:
@@ -439,7 +438,7 @@ def test_a_damaged_file_of_a_pack_is_told_with_what_mends_it(tmp_path: Path) -> 
     damaged.write_bytes(bytes(pack.files[0].size_bytes))
     assert only(check_files(pack)) == (
         FAILED,
-        f"{damaged} is damaged, by its sha256. Copy it there again",
+        f"{damaged} is damaged (SHA-256). Copy it there again",
     )
 
 
@@ -457,11 +456,11 @@ def test_silent_cameras_are_told(tmp_path: Path) -> None:
         services.cameras.add(tenant, "door", "Door", CameraSettings(silent_after_s=600))
         assert only(check_cameras(services, [tenant], clock.now())) == (
             OK,
-            "there are 1, and none needs somebody",
+            "1 cameras, none needs attention",
         )
         clock.advance(timedelta(hours=1))
         level, says = only(check_cameras(services, [tenant], clock.now()))
-        assert (level, says.startswith("door of tenant shop has sent nothing ever")) == (
+        assert (level, says.startswith("door of tenant shop has never sent anything")) == (
             WARNING,
             True,
         )
@@ -479,7 +478,7 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
         level, says = only(check_retention(services, [tenant]))
         assert (
             level,
-            says.startswith("6 faces of group stranger of tenant shop are more than"),
+            says.startswith("6 expired faces of group stranger of tenant shop are more than"),
         ) == (WARNING, True)
 
 
@@ -511,7 +510,7 @@ def test_a_missing_choice_and_a_missing_basis_are_told(tmp_path: Path, strangers
         services.tenants.change_settings("shop", {**said, "strangers": KEEP, "min_age": 14})
         assert only(check_notices(services, services.tenants.list_all())) == (
             OK,
-            "no notice has blanks",
+            "all notices are complete",
         )
 
 
@@ -520,7 +519,7 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         tenant = services.tenants.get_by_name("shop")
         assert only(check_hooks(services, [tenant])) == (
             OK,
-            "there are 0, and nothing waits to be sent again",
+            "0 hooks, no deliveries wait for a retry",
         )
         hook, _ = services.webhooks.hooks.add("shop", "https://receiver.example/secret-path")
         slack = Channel(Way.SLACK, "https://slack.example/secret-path")
@@ -535,7 +534,7 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
             replace(delivery, attempts=9), Why(Hindrance.ANSWERED, "the receiver answered 503")
         )
         level, says = only(check_hooks(services, [tenant]))
-        assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (
+        assert (level, "1 failed for good (last error: the receiver answered 503)" in says) == (
             WARNING,
             True,
         )
@@ -549,5 +548,5 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
             replace(delivery, attempts=1), Why(Hindrance.ANSWERED, "the receiver answered 404")
         )
         level, says = only(check_hooks(services, [tenant]))
-        assert (level, "(to slack.example): events 1 are given up" in says) == (WARNING, True)
+        assert (level, "(to slack.example): events 1 failed for good" in says) == (WARNING, True)
         assert "secret-path" not in says

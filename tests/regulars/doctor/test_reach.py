@@ -660,7 +660,7 @@ def test_the_command_asks_on_a_terminal_and_sends_nothing_without_one(
     for typed, is_refused in ((b"n\n", True), (b"\x04", True), (b"y\n", False)):
         said = on_a_terminal(asked, typed)
         assert f"to send: {test}" in said
-        assert "Send 1 now? [y/N]" in said
+        assert "Send 1 tests now? [y/N]" in said
         assert (f"{test} was not sent: nobody agreed" in said) is is_refused
         assert is_refused or f"failed   message  {test}: the URL's address is not public" in said
 
@@ -744,4 +744,4 @@ def test_options_of_reach_are_refused_without_it(
     option: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["doctor", *option]) == 2
-    assert "--stage and --yes go with --reach" in capsys.readouterr().err
+    assert "--stage and --yes require --reach" in capsys.readouterr().err

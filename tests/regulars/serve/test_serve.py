@@ -191,7 +191,7 @@ def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:
         port = running.url.rpartition(":")[2]
         second = regulars("serve", "--port", "0", data=tmp_path / "one")
         assert (second.returncode, second.stdout) == (1, "")
-        assert f"is served already, by process {running.process.pid}" in second.stderr
+        assert f"is already being served by process {running.process.pid}" in second.stderr
         third = regulars("serve", "--port", port, data=tmp_path / "two")
         assert (third.returncode, third.stdout) == (1, "")
         assert f"port {port} of 127.0.0.1 is not to be had" in third.stderr

@@ -145,7 +145,7 @@ def test_one_of_the_two_files_is_not_enough(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["serve", "--tls-cert", str(certificate(tmp_path)[0])]) == 2
-    assert "--tls-cert and --tls-key are given together" in capsys.readouterr().err
+    assert "--tls-cert and --tls-key require each other" in capsys.readouterr().err
 
 
 def test_sunmis_session_works_over_https_by_another_host_alone(

@@ -144,7 +144,7 @@ def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_
     (data / FILE).unlink()
     (complaint,) = CredentialsFile(data, tenants).provide()
     assert not (data / FILE).exists()
-    assert f"{data / FILE} has no keys of shop that work" in complaint
+    assert f"{data / FILE} has no valid keys of shop" in complaint
     assert f"`regulars tenants rotate shop --data {data}`" in complaint
     assert app_key(tenants, entry) == entry.app_key
 
@@ -158,7 +158,7 @@ def test_keys_that_a_kill_lost_are_complained_of_until_new_ones_are_made(
     with pytest.raises(Killed):
         change(CredentialsFile(data, book(data, DyingTenants)))
     (complaint,) = CredentialsFile(data, book(data)).provide()
-    assert f"`regulars tenants rotate shop --data {data}` makes new ones" in complaint
+    assert f"`regulars tenants rotate shop --data {data}` replaces them" in complaint
     CredentialsFile(data, book(data)).rotate_keys("shop")
     assert CredentialsFile(data, book(data)).provide() == []
     assert_all_usable(data, {"shop"})
@@ -240,9 +240,9 @@ def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Pat
     CredentialsFile(data, book(data)).provide()
     filling = book(data, FillingTenants)
     filling.data = data
-    with pytest.raises(NotWrittenDown, match="keys of shop that stand above") as caught:
+    with pytest.raises(NotWrittenDown, match="keys of shop printed above") as caught:
         CredentialsFile(data, filling).rotate_keys("shop")
     made = caught.value.credentials
     assert app_key(book(data), made) == made.app_key
     (complaint,) = CredentialsFile(data, book(data)).provide()
-    assert "no keys of shop" in complaint
+    assert "no valid keys of shop" in complaint

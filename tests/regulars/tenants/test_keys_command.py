@@ -57,7 +57,7 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
     assert main(["tenants", "add", "shop-13", "--strangers", "forget", "--data", data]) == 0
     assert main(["console", "--data", data]) == 1
-    assert "say which tenant" in capsys.readouterr().err
+    assert "name the tenant with --tenant" in capsys.readouterr().err
 
 
 def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(

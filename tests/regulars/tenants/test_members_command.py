@@ -79,7 +79,7 @@ def test_who_is_removed_leaves_what_is_named_by_the_command_the_keys_and_doctor(
         assert says.startswith(access)
         assert "was made by Ann, who is no member any more" in says
     for says in findings:
-        command = re.search("`regulars (call end-made .*)` ends it", says)
+        command = re.search("end it with `regulars (call end-made [^`]*)`", says)
         assert main([*shlex.split(command[1]), "--data", shop.data]) == 0
     assert shop.list_standing() == set()
 

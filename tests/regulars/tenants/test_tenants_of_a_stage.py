@@ -135,4 +135,4 @@ def test_a_stage_and_a_folder_are_one_too_many(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["tenants", "list", "--stage", stage, "--data", "here"]) == 2
-    assert "--data or --stage, not both" in capsys.readouterr().err
+    assert "--data and --stage exclude each other" in capsys.readouterr().err

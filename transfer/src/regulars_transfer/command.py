@@ -60,16 +60,18 @@ def _with_access(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that name a tenant, and pass it `access`, which opens it, in place
     of them."""
 
-    @click.option("--url", help="The service.  [default: $REGULARS_URL, or http://127.0.0.1:8000]")
+    @click.option(
+        "--url", help="URL of the service.  [default: $REGULARS_URL, or http://127.0.0.1:8000]"
+    )
     @click.option(
         "--key-file",
         type=_PATH,
-        help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]",
+        help="File with the tenant's key.  [default: $REGULARS_API_KEY]",
     )
     @click.option(
         "--data",
         type=_PATH,
-        help="Data folder that nobody serves now, in place of --url and a key.",
+        help="Instead of --url and a key: data folder that is not being served.",
     )
     @click.option(
         "--tenant", metavar="NAME", help="Tenant of the data folder.  [default: its first]"
@@ -142,49 +144,49 @@ class ImportOptions(Struct, frozen=True):
         )
 
 
-@click.command("import", short_help="Enrol many people: folders, a table, an export.")
+@click.command("import", short_help="Enrol people from folders, a table or an export.")
 @click.argument("source")
 @click.option(
     "--from",
     "service",
     type=click.Choice(["compreface", "immich"]),
-    help="Service at the URL SOURCE.",
+    help="Type of the service at the URL SOURCE.",
 )
 @click.option(
-    "--from-key-file", type=_PATH, metavar="FILE", help="File that holds that service's key."
+    "--from-key-file", type=_PATH, metavar="FILE", help="File with the key of that service."
 )
 @click.option(
     "--collection",
     metavar="ID",
-    help="Rekognition's collection that says who is on the pictures in S3.",
+    help="Rekognition collection with the names for the pictures in S3.",
 )
 @click.option(
     "--group",
     metavar="NAME",
-    help="Group of the people; made if need be. Tables and exports name groups.",
+    help="Group of the people; created if missing. Tables and exports name their groups.",
 )
 @click.option(
     "--if-known",
     type=click.Choice(["enrol", "refuse"]),
     default="enrol",
-    help="People whom it knows already.",
+    help="What to do with people who are already enrolled.",
 )
 @click.option(
     "--if-erased",
     type=click.Choice(["enrol", "refuse"]),
     default="refuse",
-    help="People whom receipts name.",
+    help="What to do with people whom receipts of erasures name.",
 )
 @click.option(
-    "--trust", is_flag=True, help="Take further pictures of a person whatever they look like."
+    "--trust", is_flag=True, help="Accept further pictures of a person without comparing them."
 )
-@click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
-@click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
+@click.option("--rules", is_flag=True, help="Import the settings of an export too.")
+@click.option("--dry-run", is_flag=True, help="Check every picture and change nothing.")
 @click.option(
     "--report",
     type=_PATH,
     metavar="FILE",
-    help="Refused pictures, as CSV.  [default: beside the source]",
+    help="CSV file for refused pictures.  [default: next to the source]",
 )
 @_with_access
 def import_(*, access: AbstractContextManager[Regulars], **given: Any) -> int:
@@ -266,10 +268,12 @@ def _tell_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
         raise
 
 
-@click.command(short_help="Write a tenant's people into one file.")
+@click.command(short_help="Export a tenant's people to one file.")
 @click.argument("file", type=_PATH)
 @click.option(
-    "--history", is_flag=True, help="With observations and arrivals as CSV, which are not imported."
+    "--history",
+    is_flag=True,
+    help="Include observations and arrivals as CSV, which cannot be imported.",
 )
 @_with_access
 def export(*, access: AbstractContextManager[Regulars], file: Path, history: bool) -> None:
