@@ -1,4 +1,4 @@
-"""Counts a clone's lines of code and text, and fails above the budget in infra/lines.toml.
+"""Counts a clone's lines of code and text, and fails above the budget in infra/budget.toml.
 
     python -m infra.lines
 
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from infra.dependencies import ROOT, Failed, run_command
 
-BUDGET = "infra/lines.toml"
+BUDGET = "infra/budget.toml"
 PARTS = ("product", "core", "generated", "console", "lab", "releases", "tests", "docs")
 APART = ("dialects", "edge", "mqtt", "transfer")
 """Folders of distributions that an installation of the service can leave out."""
@@ -101,7 +101,7 @@ def main() -> None:
         if tokens[part]:
             said.append(f"{tokens[part] / python_lines[part]:.1f} tokens a line")
         sys.stdout.write(f"{part:10}{lines[part]:8,} lines  {', '.join(said)}\n")
-    complaints = find_excess(lines, table["budget"], _read_budget_before())
+    complaints = find_excess(lines, table["budget"], _read_lowest_budget())
     sys.exit("\n".join(complaints) or 0)
 
 
@@ -122,7 +122,7 @@ def find_excess(
 ) -> list[str]:
     """Return a complaint for each part above its budget, and for each budget that was raised.
 
-    `before`: the budget of the commit before the newest that changed it; {} without one.
+    `before`: the lowest budget in earlier commits.
     """
     above = [
         f"{part}: {lines[part]:,} lines are {lines[part] - most:,} above the budget of {most:,} "
@@ -138,16 +138,14 @@ def find_excess(
     return above + raised
 
 
-def _read_budget_before() -> Mapping[str, int]:
-    """Return the budget before the last change of its file; {} if git has no such commit."""
-    commits = run_command(["git", "log", "--format=%H", "-n", "2", "--", BUDGET], cwd=ROOT).split()
-    is_edited = run_command(["git", "diff", "--name-only", "HEAD", "--", BUDGET], cwd=ROOT).strip()
-    known = commits[:1] if is_edited else commits[1:]
-    if not known:
-        return {}
-    before = run_command(["git", "show", f"{known[0]}:{BUDGET}"], cwd=ROOT)
-    table: dict[str, dict[str, int]] = tomllib.loads(before)
-    return table["budget"]
+def _read_lowest_budget() -> Mapping[str, int]:
+    """Return the lowest budget of each part in the commits of its file."""
+    lowest: dict[str, int] = {}
+    for commit in run_command(["git", "log", "--format=%H", "--", BUDGET], cwd=ROOT).split():
+        table = tomllib.loads(run_command(["git", "show", f"{commit}:{BUDGET}"], cwd=ROOT))
+        for part, most in table["budget"].items():
+            lowest[part] = min(most, lowest.get(part, most))
+    return lowest
 
 
 if __name__ == "__main__":

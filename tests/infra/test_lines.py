@@ -91,7 +91,7 @@ def test_a_budget_that_was_raised_is_refused() -> None:
     assert find_excess(lines, {"product": 90}, {"product": 95}) == [], "it fell"
     assert find_excess(lines, {"product": 90}, {"core": 80}) == [], "it is new"
     [said] = find_excess(lines, {"product": 96}, {"product": 95})
-    assert said == "product: the budget in infra/lines.toml only falls; 96 is above the 95 before"
+    assert said == "product: the budget in infra/budget.toml only falls; 96 is above the 95 before"
 
 
 def test_outside_of_a_clone_nothing_is_counted(tmp_path: Path) -> None:
