@@ -521,7 +521,7 @@ def open_listener(host: str, port: int, option: str = "--port") -> socket.socket
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise PortTaken(f"{host} is no address of this machine: {error.strerror}") from error
+        raise PortTaken(f"{host} is not an address of this machine: {error.strerror}") from error
     # with its protocol, by which asyncio knows TCP and sets TCP_NODELAY
     sock = socket.socket(family, kind, protocol)
     try:
@@ -532,7 +532,7 @@ def open_listener(host: str, port: int, option: str = "--port") -> socket.socket
         sock.close()
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise PortTaken(
-            f"port {port} of {host} is not to be had ({reason}): choose another with {option}"
+            f"port {port} of {host} is not available ({reason}): choose another with {option}"
         ) from error
     return sock
 

@@ -104,7 +104,7 @@ def _wait_until_ready(process: subprocess.Popen[str]) -> str:
         kill_timer.cancel()
     first_word, _, url = line.strip().partition(" ")
     if first_word != "ready":
-        raise OperatorError("the service did not start; what it said stands above")
+        raise OperatorError("the service did not start; see its output above")
     return url
 
 

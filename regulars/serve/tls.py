@@ -98,13 +98,13 @@ class Certificate:
             context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
         except _Locked as error:
             raise OperatorError(
-                f"{self._key} is locked by a passphrase: `openssl pkey` writes one without"
+                f"{self._key} has a passphrase: remove it with `openssl pkey`"
             ) from error
         except ssl.SSLError as error:
             foreign = error.reason == "KEY_VALUES_MISMATCH"
             why = "the key is another certificate's" if foreign else "one of them is not PEM"
             raise OperatorError(
-                f"{self._chain} and {self._key} are no certificate and its key: {why}"
+                f"{self._chain} and {self._key} are not a certificate and its key: {why}"
             ) from error
         return context
 

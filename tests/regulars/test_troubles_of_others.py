@@ -390,7 +390,7 @@ ACTS = {
     "beside": Act(note_beside, ("regulars/backup/receipts.py:write_beside",)),
     "backup": Act(back_up, ("regulars/backup/command.py:enter_backup",)),
     "retention": Act(
-        run_command(retention, ": what goes now is deleted", (), everything=True, confirm=bool)
+        run_command(retention, ": expired data deleted", (), everything=True, confirm=bool)
     ),
     "today": Act(run_command(today, "", None)),
     "warm up": Act(search_first, ("regulars/serve/server.py:warm_up",)),

@@ -257,9 +257,9 @@ def test_the_command_deletes_all_at_once_only_if_somebody_says_so(
     book.close()
     for options, code, left, said in (
         ([], 1, 6, "no terminal to ask for confirmation"),
-        (["--yes"], 0, 6, "6 wait until"),
+        (["--yes"], 0, 6, "6 kept until"),
         (["--all", "--dry-run"], 0, 6, ""),
-        (["--all", "--yes"], 0, 0, "what goes now is deleted\n"),
+        (["--all", "--yes"], 0, 0, "expired data deleted\n"),
     ):
         assert main(["retention", "--data", str(tmp_path), *options]) == code
         assert said in "".join(capsys.readouterr())

@@ -194,7 +194,7 @@ def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:
         assert f"is already being served by process {running.process.pid}" in second.stderr
         third = regulars("serve", "--port", port, data=tmp_path / "two")
         assert (third.returncode, third.stdout) == (1, "")
-        assert f"port {port} of 127.0.0.1 is not to be had" in third.stderr
+        assert f"port {port} of 127.0.0.1 is not available" in third.stderr
         assert second.stderr.count("\n") == third.stderr.count("\n") == 1
 
 

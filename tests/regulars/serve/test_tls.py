@@ -111,7 +111,7 @@ def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:
         ),
         (
             lambda folder: certificate(folder, passphrase=b"secret"),
-            "key.pem is locked by a passphrase",
+            "key.pem has a passphrase",
         ),
     ],
 )

@@ -89,4 +89,4 @@ def test_nobody_of_another_name_is_looked_at(
 ) -> None:
     options = ["--browser", "Bob", "--tenant", SHOP, "--data", shop.data]
     assert main(["audit", "breach", *options]) != 0
-    assert "nobody who signs in is 'Bob'" in capsys.readouterr().err
+    assert "there is no member 'Bob'" in capsys.readouterr().err
