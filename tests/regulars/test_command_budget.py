@@ -9,7 +9,9 @@ import pytest
 
 from regulars.cli import commands
 
-BUDGET = tomllib.loads((Path(__file__).parents[2] / "infra" / "budget.toml").read_text())["commands"]
+BUDGET = tomllib.loads((Path(__file__).parents[2] / "infra" / "budget.toml").read_text())[
+    "commands"
+]
 """For all distributions together that add commands to `regulars`. It only falls."""
 MADE = {"call"}
 """Groups whose commands are made from v1's document: each counts as one command, with the options
