@@ -91,3 +91,11 @@ def test_each_line_of_a_lock_names_one_version_and_hashes(lock: Path) -> None:
         assert all(
             re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes
         ), block
+
+
+def test_locks_that_are_installed_together_name_one_version_of_each_package() -> None:
+    versions: dict[str, set[str]] = {}
+    for lock in (SERVICE, EDGE):  # Makefile, .venv/box
+        for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.M):
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
