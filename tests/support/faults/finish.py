@@ -14,7 +14,7 @@ from tests.support.faults.cut import Cut, Ended, Runner
 from tests.support.faults.shop import Shop
 
 _PRINTED = re.compile(r"`regulars ([^`]+)`")
-_YES = "--yes carries it out"
+_YES = "to ask for confirmation; pass --yes"
 """What is printed to who asks for a deed where nobody can answer."""
 _SERVES = Cut(name="open place.json")
 """A folder is served: its service notes where it is, and has refused nothing."""
