@@ -101,7 +101,7 @@ def test_a_caller_is_taken_by_its_name_as_by_its_id(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("audit breach --key first --since 2999-01-01", "--since lies ahead"),
+        ("audit breach --key first --since 2999-01-01", "--since must not be in the future"),
         ("call list-entries --what", "not 'get /v1/faces'"),
     ],
 )

@@ -144,7 +144,7 @@ def test_nothing_works_in_a_folder_whose_restore_has_not_ended_but_what_ends_it(
         ["today", "--data", str(again)],
     ):
         assert main(command) == 1, command
-        assert "left are: accesses" in capsys.readouterr().err, command
+        assert "left: accesses" in capsys.readouterr().err, command
 
 
 def test_a_list_of_an_earlier_version_is_not_ended_in_part(

@@ -242,7 +242,7 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
     again = tmp_path / "again"
     found, face = restore_after(kind, tmp_path)
     with closing(Book(again)) as restored:
-        with pytest.raises(UnfinishedRestore, match=r"left are: erasures.*restore --finish"):
+        with pytest.raises(UnfinishedRestore, match=r"left: erasures.*restore --finish"):
             folder.require_finished(again)
         restored.clock.advance(40 * DAY)
         templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
@@ -421,7 +421,7 @@ def test_a_book_of_before_the_first_key_asks_whether_to_leave_out_whom_nobody_ca
         restored.clock.advance(DAY)
         with pytest.raises(InvalidInput, match="a key that this book never had"):
             redo(restored, again, answer(is_left=False))
-        with pytest.raises(UnfinishedRestore, match="left are: erasures"):
+        with pytest.raises(UnfinishedRestore, match="left: erasures"):
             folder.require_finished(again)
         assert f"shop: receipt {found[0].id} is left out" in redo(
             restored, again, answer(is_left=True)
@@ -566,7 +566,7 @@ def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
     ]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert "left are: accesses, consents, holds and restrictions; erasures" in ended.stderr
+    assert "left: accesses, consents, holds and restrictions; erasures" in ended.stderr
     assert f"`regulars restore --finish --data {tmp_path / 'data'}` ends it" in ended.stderr
     assert "ready" not in ended.stdout
 

@@ -46,8 +46,8 @@ def test_a_deployment_makes_the_canarys_tenant_once(
         assert canaries(aws) == 1
         said = capsys.readouterr().out
         assert "warning" not in said
-        assert ("made the tenant canary" in said) == made
-        assert ("gave canary a camera and a hook" in said) == made
+        assert ("added the tenant canary" in said) == made
+        assert ("added a camera and a hook to canary" in said) == made
 
 
 def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(
@@ -55,7 +55,7 @@ def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(
 ) -> None:
     with closing(open_services(choose_settings())) as services:
         services.tenants.add("older", Profile.CAMERA, TenantSettings(time_zone="UTC"))
-        for said in ("gave older a camera and a hook", ""):
+        for said in ("added a camera and a hook to older", ""):
             add_canary("test", "older", URL)
             assert capsys.readouterr().out.startswith(said)
         [camera] = services.cameras.list_all(services.tenants.get_by_name("older"))

@@ -28,8 +28,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
     handler, before = logging.StreamHandler(out), root.level
     handler.terminator = ""
     handler.setFormatter(JsonLines())
-    # the client's own log, of httpx and httpcore
-    handler.addFilter(lambda record: not record.name.startswith("http"))
+    # the client's own log
+    handler.addFilter(lambda record: not record.name.startswith("urllib3"))
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:

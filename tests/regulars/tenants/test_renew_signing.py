@@ -75,7 +75,7 @@ def test_what_an_old_key_signs_after_its_time_is_refused(
 ) -> None:
     receipt, old = box.signs("2126-01-01T09:00:00.000Z"), box.fingerprint()
     assert box.verifies(receipt, "--key", old, "--until", "2026-11-22T09:00:00.000Z") == 1
-    assert "a time after 2026-11-22T09:00:00.000Z" in capsys.readouterr().err
+    assert "is dated after 2026-11-22T09:00:00.000Z" in capsys.readouterr().err
     assert box.verifies(receipt, "--until", "yesterday") == 2
 
 

@@ -1,7 +1,6 @@
 """What one box keeps beside an index's keys: a list of all reads it alone, and it is as the items
 are."""
 
-import sqlite3
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -76,19 +75,3 @@ def test_what_stands_beside_the_keys_changes_with_the_face(path: Path) -> None:
         changed = {**first, "name": "Cy", "arrive_count": 3}
         last = {**second, "arrival_key": "g#9"}
         assert list_ranked(items) == expected_of(FACES_BEFORE[0], changed, *others, last)
-
-
-def test_a_file_of_before_is_opened_and_left_as_it_was(path: Path) -> None:
-    """Its version can go on with it once this one has refused its format."""
-    with closing(sqlite3.connect(path)) as connection:
-        made = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        triggers = [name for (name,) in made if name.startswith("beside_")]
-        for name in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
-        connection.execute("ALTER TABLE index_rows DROP COLUMN beside")
-        connection.commit()
-        before = connection.execute("SELECT * FROM sqlite_master").fetchall()
-        with closing(SqliteItemStore(path, TABLES)):
-            pass
-        assert triggers
-        assert connection.execute("SELECT * FROM sqlite_master").fetchall() == before
