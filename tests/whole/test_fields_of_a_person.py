@@ -65,7 +65,7 @@ def test_each_text_of_a_person_may_be_changed_and_papers_have_a_word_for_it() ->
 STORED = {
     Face: "faceid group_id enrolled_at pictures age gender attributes labels name consent "
     "arrive_count last_arrival_at negatives merges moving hold restriction changed_at external_id "
-    "user number revision version withdrawn_at",
+    "face_set number revision version withdrawn_at",
     MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare "
     "given name consent age gender external_id labels attributes survivor_withdrawn_at",
 }

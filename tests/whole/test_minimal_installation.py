@@ -1,4 +1,4 @@
-"""Without the distribution `regulars_dialects`: SUNMI, iCREDIT, v1 and the console work."""
+"""The service without the other distributions: SUNMI, iCREDIT, v1 and the console work."""
 
 import json
 import os
@@ -16,7 +16,10 @@ import pytest
 from tests.support.box.server import Server
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = ("regulars_dialects", "regulars_lab", "__editable__")
+LEFT_OUT = (
+    "__editable__",
+    *(f"regulars_{name}" for name in ("dialects", "edge", "lab", "mqtt", "transfer")),
+)
 PYTHON = (sys.executable, "-S")
 """Without `site`, which would add what is installed in this environment."""
 

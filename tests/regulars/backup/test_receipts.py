@@ -567,7 +567,7 @@ def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "left: accesses, consents, holds and restrictions; erasures" in ended.stderr
-    assert f"`regulars restore --finish --data {tmp_path / 'data'}` ends it" in ended.stderr
+    assert f"`regulars restore --finish --data {tmp_path / 'data'}` has finished it" in ended.stderr
     assert "ready" not in ended.stdout
 
 
