@@ -78,7 +78,7 @@ def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
         told = [
             (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found
         ]
-        assert told == [], (page.url, viewport, scheme)
+        assert told == [], (page.url, viewport, scheme, told)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light")
 
