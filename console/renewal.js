@@ -15,7 +15,20 @@ const isTyped = () => [...typed].some((field) => field.isConnected);
 export const loaded = (load, tries = Infinity) => untilAnswered(() => load().catch(explained), { tries });
 
 async function explained(problem) {
-  throw (await isUpdated()) ? updated() : problem;
+  if (await isUpdated()) throw updated();
+  await reloadFor(/https?:[^ ]+\.js/.exec(problem.message ?? "")?.[0]);
+  throw problem;
+}
+
+/**
+ * Load the page again if a module comes now that was refused, as itself or for what it imports: a page never asks again
+ * for a module. Five times for each at most.
+ */
+async function reloadFor(url) {
+  const count = Number(sessionStorage.getItem(url));
+  if (!url || count >= 5 || isTyped() || isAnyLeft() || !(await fetch(url).then(({ ok }) => ok, () => false))) return;
+  sessionStorage.setItem(url, String(count + 1));
+  location.reload();
 }
 
 /** Tell whether the service answers another console by now. */

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from regulars_client import archive
 
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.open_storage import open_storage
@@ -17,7 +18,6 @@ from chalicelib.storage import keys
 from chalicelib.storage.formats import FORMAT, Due, upgrade_format
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Update, exists
-from regulars.backup import archive
 from tests.releases.back import (
     HERE,
     TENANT,
