@@ -697,7 +697,7 @@ class Decision(Struct, frozen=True):
     """The sighting of the same visit that was surely this face, without which the score would not
     have been enough; the decision's own sighting if that is of the further views in its file."""
     seq: int | None = None
-    """That of the gallery that was searched; None: there was no search."""
+    """The seq of the searched gallery, or None without a search."""
 
     fpir: float | None = None
     """FPIR by which the threshold was chosen; None: DEFAULT_FPIR (domain/rules/decision)."""

@@ -45,7 +45,7 @@ _TLS_FAULTS = {
 
 
 SERVICE = ("the service", "If the certificate is your own, let SSL_CERT_FILE name it")
-"""Whose certificate is verified, and what helps if it is not known."""
+"""The certificate that is verified, and a hint for when its issuer is unknown."""
 
 _OBJECT = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")
 """How urllib3 begins some texts: with the Python object whose error it is."""

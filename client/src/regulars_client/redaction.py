@@ -16,7 +16,7 @@ _HOST = re.compile(r":/+[^/]*")
 _IN_PATH = re.compile(r"(?i)(?<==)[^&]+|(?:(?<=:)|(?<=%3A))[^/:]+")
 """In a URL's path: a value, and what stands behind a colon of a part, as in `admin:PASSWORD`."""
 _CLOSERS = re.compile(r"[\"'),.:;]*$")
-"""What a sentence or a quote writes behind a URL."""
+"""Characters that a sentence or a quotation puts after a URL."""
 
 HIDDEN = "***"
 

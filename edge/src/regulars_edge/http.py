@@ -33,7 +33,7 @@ CAMERA = (
     "If the camera's certificate is its own, let ca_file name it; else ca_file its issuer's, and "
     "tls_name the name in it",
 )
-"""Whose certificate is verified, and what helps if it is not known."""
+"""The certificate that is verified, and a hint for when its issuer is unknown."""
 
 
 @dataclass(eq=False)
